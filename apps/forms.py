@@ -1,0 +1,185 @@
+"""Recipe class -> controls, values -> recipe. The form knows no stage: names, help and limits come from the knobs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import MISSING, Field
+from typing import Any
+
+import gradio as gr
+
+from apps.page import Page
+from workbench.errors import RecipeError, WorkbenchError
+from workbench.lab import Lab
+from workbench.plan import free_bytes
+from workbench.recipes import DEFAULT_MODEL, RECIPES, Recipe, kind_of
+from workbench.records import LIVE
+
+VISIBLE = 8  # the rest is under Advanced: nobody reads a wall of knobs
+
+
+class Form:
+    """The controls of one recipe class, drawn where it is made."""
+
+    def __init__(self, lab: Lab, recipe: type[Recipe]) -> None:
+        self.lab, self.kind = lab, recipe
+        self.knobs = sorted(recipe.knobs(), key=is_advanced)
+        plain = [knob for knob in self.knobs if not is_advanced(knob)][:VISIBLE]
+        self.controls: list[Any] = []
+        with gr.Column(elem_classes=["wb-form"]):
+            self.draw(plain)
+            with gr.Accordion("Advanced", open=False):
+                self.draw(self.knobs[len(plain):])
+
+    def draw(self, knobs: Sequence[Field]) -> None:
+        """Names and choices over the full width, numbers two in a row."""
+        for is_row, group in itertools.groupby(knobs, key=is_number):
+            found, width = list(group), 2 if is_row else 1
+            for start in range(0, len(found), width):
+                with gr.Row() if is_row else contextlib.nullcontext():
+                    self.controls += [self.control(each) for each in found[start:start + width]]
+
+    def control(self, knob: Field) -> Any:
+        """One control; its label is the knob's name in Python, its note the knob's meaning."""
+        meta, default = knob.metadata, None if knob.default is MISSING else knob.default
+        shared = {"label": knob.name, "info": meta["help"], "min_width": 120}
+        if is_number(knob):
+            return gr.Number(default, **shared)
+        if kind_of(knob) is bool:
+            return gr.Checkbox(bool(default), **shared)
+        if meta["choices"]:
+            return gr.Dropdown(list(meta["choices"]), value=default, filterable=False, **shared)
+        if meta["kind"]:
+            found = self.choices(knob)
+            return gr.Dropdown(found, value=self.chosen(knob, default, found), multiselect=is_many(knob),
+                               allow_custom_value=meta["kind"] == "model", **shared)
+        return gr.Textbox(default or "", **shared)
+
+    def choices(self, knob: Field) -> list[tuple[str, str]]:
+        """What a knob may refer to now: corpora, models, or runs, queued ones too, newest first."""
+        kind, _, of = knob.metadata["kind"].partition(":")
+        if kind == "corpus":
+            return [(name, name) for name in self.lab.corpora(of)]
+        if kind == "model":
+            used = [self.lab.recipe(run.id).to_json() for run in self.lab.list_runs() if run.stage == "sft"]
+            return [(name, name) for name in dict.fromkeys([DEFAULT_MODEL, *re.findall(r'"model": "([^"]+)"', " ".join(used))])]
+        ready = self.lab.adapters(of)
+        wanted = (of,) if of else ("sft", "ppo")
+        runs = [run for run in reversed(self.lab.list_runs()) if run.stage in wanted and (run.id in ready or run.state in (*LIVE, "paused"))]
+        named = [(run.id if run.id in ready else f"{run.id} ({run.state})", run.id) for run in runs]
+        if knob.default == "":
+            return [("none: start afresh", ""), *named]
+        # An empty list teaches nobody: it says what is to be done first.
+        return named + ([] if of else [("base (no adapter)", "base")]) or [(f"none yet: {RECIPES[of].title} comes first", "")]
+
+    def chosen(self, knob: Field, value: Any, found: Sequence[tuple[str, str]]) -> Any:
+        """The value if it can still be chosen, else the first choice (the newest run)."""
+        there = [name for _, name in found]
+        if is_many(knob):
+            return [each for each in (value or []) if each in there] or there[:1]
+        if value in there or (value and knob.metadata["kind"] == "model"):
+            return value
+        return there[0] if there else None
+
+    def references(self) -> list[tuple[Field, Any]]:
+        return [(knob, control) for knob, control in zip(self.knobs, self.controls, strict=True) if knob.metadata["kind"]]
+
+    def refresh(self, *values: Any) -> Any:
+        """New choices for every control that refers to runs or corpora; values are kept where they can be.
+
+        A kept value is not sent back: it would undo what a quick person chose in the meantime.
+        """
+        new = []
+        for (knob, _), value in zip(self.references(), values, strict=True):
+            found = self.choices(knob)
+            chosen = self.chosen(knob, value, found)
+            new.append(gr.Dropdown(choices=found) if chosen == value else gr.Dropdown(choices=found, value=chosen))
+        return new[0] if len(new) == 1 else new
+
+    def recipe(self, values: Sequence[Any]) -> Recipe:
+        """The recipe that the controls spell. Raises RecipeError that names the knob and its limits."""
+        return self.kind(**{knob.name: as_value(knob, value) for knob, value in zip(self.knobs, values, strict=True)})
+
+    def preview(self, *values: Any) -> tuple[Any, str]:
+        """What is wrong with the values, if anything, and the same call in Python."""
+        try:
+            return gr.Markdown(visible=False), as_script(self.lab, self.recipe(values))
+        except RecipeError as fault:
+            is_lacking = any(knob.default is MISSING and not value for knob, value in zip(self.knobs, values, strict=True))
+            return gr.Markdown(plain(str(fault)), visible=not is_lacking), "# " + str(fault).replace("\n", " ")
+
+    def memory(self, *values: Any) -> str:
+        """What the run would need at its peak, beside what is free; empty while that cannot be said."""
+        try:
+            needed = self.lab.plan(self.recipe(values)).total
+        except WorkbenchError:
+            return ""
+        free = free_bytes()
+        hint = "" if needed < free else " It may not fit: lower micro_batch or the number of tokens."
+        return f"About {needed / 1e9:.1f} GB of memory at its peak; {free / 1e9:.0f} GB are free.{hint}"
+
+
+def build(lab: Lab, page: Page, recipe: type[Recipe], tab: str) -> Form:
+    """A form with its Start button and "Copy as Python", kept up to date whenever its tab is opened."""
+    form = Form(lab, recipe)
+    with gr.Column(elem_classes=["wb-start"]):
+        message = gr.Markdown(visible=False, elem_classes=["wb-trouble"])
+        memory = gr.Markdown(elem_classes=["wb-note"])
+        start = gr.Button(f"Start {recipe.title if recipe.title.isupper() else recipe.title.lower()}", variant="primary", elem_id=f"start-{tab}")
+    with gr.Accordion("Copy as Python", open=False):
+        code = gr.Code(language="python", show_label=False, interactive=False, lines=4, buttons=["copy"], wrap_lines=True, show_line_numbers=False)
+
+    def show(*values: Any) -> tuple[Any, str, str]:
+        return *form.preview(*values), form.memory(*values)
+
+    def begin(*values: Any) -> tuple[Any, Any]:
+        try:
+            run = lab.start(form.recipe(values))
+        except WorkbenchError as fault:
+            return gr.Markdown(plain(str(fault)), visible=True), gr.skip()
+        return gr.Markdown(visible=False), run.id
+
+    start.click(begin, form.controls, [message, page.selected], show_progress="hidden")
+    refer = [control for _, control in form.references()]
+    for opened in (page.tab[tab].select, page.blocks.load):
+        opened(form.refresh, refer, refer, show_progress="hidden").then(show, form.controls, [message, code, memory], show_progress="hidden")
+    gr.on([control.change for control in form.controls], show, form.controls, [message, code, memory], show_progress="hidden", trigger_mode="always_last")
+    return form
+
+
+def is_advanced(knob: Field) -> bool:
+    return bool(knob.metadata["advanced"])
+
+
+def is_number(knob: Field) -> bool:
+    return kind_of(knob) in (int, float)
+
+
+def is_many(knob: Field) -> bool:
+    # The one knob that names several adapters is a text with commas in Python.
+    return knob.name == "adapters"
+
+
+def as_value(knob: Field, value: Any) -> Any:
+    """A control's value as the knob wants it; browsers send 16 as 16.0 and an empty number as None."""
+    wanted = kind_of(knob)
+    if wanted in (int, float) and value is None:
+        raise RecipeError(f"{knob.name} is empty; give a number ({knob.metadata['help']})")
+    if wanted is int and isinstance(value, float) and value == int(value):
+        return int(value)
+    if wanted is str:
+        return ", ".join(value) if isinstance(value, list) else str(value or "").strip()
+    return value
+
+
+def as_script(lab: Lab, recipe: Recipe) -> str:
+    name = type(recipe).__name__
+    return f"from workbench import Lab, {name}\n\nlab = Lab({str(lab.home)!r})\nrun = lab.start({recipe.as_python()})\nlab.wait(run.id)\n"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, whatever a value or a file name holds."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$&-])", r"\\\1", text)

@@ -1,0 +1,24 @@
+"""The sidebar: every stage with its state, the queue, and the lab's folder. A click opens the stage's tab."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from apps import pipeline
+from apps.page import panel, public
+from workbench.lab import Lab
+
+
+def build(lab: Lab) -> None:
+    @public
+    def look(question: dict[str, Any]) -> dict[str, Any]:
+        runs = lab.list_runs()
+        queue = [run.id for run in runs if run.state == "queued"]
+        return {"stages": [asdict(stage) for stage in pipeline.stages(lab)], "queue": queue, "home": str(lab.home), "round": lab.round,
+                "is_working": any(run.state == "running" for run in runs)}
+
+    with gr.Sidebar(width=224, elem_id="sidebar"):
+        panel("sidebar", look)

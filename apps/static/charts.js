@@ -1,0 +1,88 @@
+// One live chart: Plotly in the page's own colours, fed with deltas so that a zoom survives the next point.
+wb.Chart = class {
+  constructor(spec, metrics) {
+    this.spec = spec;
+    this.metrics = metrics;
+    this.series = spec.keys.map((key) => ({ key, x: [], y: [] }));
+    this.plot = wb.el("div", "wb-plot");
+    this.empty = wb.el("p", "wb-empty", spec.about);
+    const head = wb.el("div", "wb-chart-head", null, wb.el("strong", "", spec.title));
+    const first = metrics[spec.keys[0]];
+    head.append(wb.tip(first.help, first.healthy));
+    this.legend = wb.el("span", "wb-legend");
+    head.append(this.legend);
+    for (const key of spec.keys) {
+      if ((spec.band || []).includes(key)) continue;
+      const dot = wb.el("i");
+      dot.style.background = spec.colours[key];
+      if (spec.keys.length > 1) this.legend.append(wb.el("span", "", null, dot, wb.el("span", "", metrics[key].title)));
+    }
+    this.box = wb.el("section", "wb-chart", null, head, this.plot, this.empty);
+    this.drawn = false;
+    new ResizeObserver(() => this.fit()).observe(this.plot);
+    new MutationObserver(() => this.drawn && Plotly.relayout(this.plot, this.colours())).observe(document.body, { attributeFilter: ["class"] });
+  }
+
+  colours() {
+    const style = getComputedStyle(document.body), line = style.getPropertyValue("--border-color-primary"), text = style.getPropertyValue("--body-text-color-subdued");
+    const ground = style.getPropertyValue("--block-background-fill");
+    const axis = (name) => ({ [`${name}.gridcolor`]: line, [`${name}.linecolor`]: line, [`${name}.tickfont.color`]: text });
+    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)" };
+  }
+
+  layout() {
+    const axis = { zeroline: false, automargin: true, tickfont: { size: 11 } };
+    return {
+      margin: { l: 42, r: 8, t: 4, b: 22 }, height: 176, autosize: true, showlegend: false, hovermode: "x unified", dragmode: "zoom", uirevision: 1,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { size: 11, family: "system-ui, sans-serif" }, hoverlabel: { font: { size: 11 } },
+      xaxis: { ...axis, rangemode: "tozero", nticks: 6 }, yaxis: { ...axis, nticks: 5, ...(this.spec.span ? { range: this.spec.span } : {}) },
+    };
+  }
+
+  traces() {
+    const [low, high] = this.spec.band || [];
+    return this.series.map((one) => {
+      const edge = one.key === low || one.key === high, colour = this.spec.colours[one.key];
+      return {
+        x: [...one.x], y: [...one.y], name: this.metrics[one.key].title, type: "scatter", mode: !edge && one.x.length <= 40 ? "lines+markers" : "lines",
+        line: { color: colour, width: edge ? 0 : 2 }, marker: { size: 4, color: colour }, hovertemplate: "%{y:.4~g}",
+        ...(one.key === high ? { fill: "tonexty", fillcolor: colour.slice(0, 7) + "26" } : {}),
+      };
+    });
+  }
+
+  clear() {
+    for (const one of this.series) one.x = [], one.y = [];
+    this.box.classList.remove("wb-has");
+    if (this.drawn) Plotly.react(this.plot, this.traces(), this.plot.layout);
+    this.fit();
+  }
+
+  add(found) {
+    const which = [], xs = [], ys = [];
+    this.series.forEach((one, place) => {
+      const more = found[one.key];
+      if (!more || !more[0].length) return;
+      one.x.push(...more[0]);
+      one.y.push(...more[1]);
+      which.push(place), xs.push(more[0]), ys.push(more[1]);
+    });
+    if (!which.length) return;
+    this.box.classList.add("wb-has");
+    const isMany = this.series.some((one) => one.x.length > 60);
+    if (this.drawn) Plotly.extendTraces(this.plot, { x: xs, y: ys }, which);
+    if (this.drawn && isMany && !this.isPlain) Plotly.restyle(this.plot, { mode: "lines" }), (this.isPlain = true);
+    else this.fit();
+  }
+
+  // Plotly cannot measure a hidden tab: it draws when there is a width for the first time.
+  fit() {
+    if (this.plot.clientWidth < 40) return;
+    if (this.drawn) return Plotly.Plots.resize(this.plot);
+    this.drawn = true;
+    // Plotly 4 offers to upload a chart to its makers' servers unless told otherwise.
+    const local = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: false };
+    Plotly.newPlot(this.plot, this.traces(), this.layout(), { ...local, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "zoom2d", "pan2d"] });
+    Plotly.relayout(this.plot, this.colours());
+  }
+};

@@ -1,0 +1,70 @@
+// The overview: next step, pipeline, outcome; before anything ran, what the stages are and the demo.
+const { el, put } = wb, root = element.querySelector(".wb"), cards = {};
+const title = el("h2"), why = el("p", "wb-faint"), go = wb.button("", "wb-main", press), said = el("p", "wb-bad-text"), outcome = el("div");
+const next = el("section", "wb-box wb-next", null, el("div", "", null, title, why), go);
+const judge = el("select", "wb-picker"), demo = wb.button("Run the demo", "wb-main", begin);
+judge.setAttribute("aria-label", "Who ranks the replies");
+judge.append(Object.assign(el("option", "", "simulated annotator ranks"), { value: "simulated" }), Object.assign(el("option", "", "I rank myself"), { value: "person" }));
+const intro = el("section", "wb-box wb-next", null,
+  el("div", "", null, el("h2", "", "See the whole chain at work"),
+    el("p", "wb-faint", "The demo teaches a small model to be a good customer-service agent: supervised fine-tuning, ranking, reward model, PPO, and a comparison on held-out prompts. It runs on this machine, also without a GPU, and needs no further click.")),
+  judge, demo);
+const pipeline = el("section", "wb-pipeline");
+const way = (head, text, act, then) => el("section", "wb-box", null, el("strong", "", head), el("p", "wb-faint", text), act && wb.button(act, "", then));
+const ways = el("section", "wb-ways", null,
+  way("Bring your own rows", "Demonstrations, prompts or preferences in nearly any common file format. Every row that cannot be used is shown with its reason.", "Import a file", () => wb.open("data")),
+  way("One stage at a time", "Every stage has a tab with a form that starts it, live curves, and replies to the same few prompts before and after.", "Begin with SFT", () => wb.open("sft")));
+const python = way("The same in Python", "Browser, notebook and command line share this lab: a run started in one shows in the others.");
+const code = el("pre", "wb-code");
+python.append(code);
+ways.append(python);
+let found = null, sawStages = "";
+root.append(intro, next, said, pipeline, outcome, ways);
+next.hidden = intro.hidden = ways.hidden = true;
+
+async function press() {
+  if (!found.next.sft) return wb.open(found.next.tab);
+  go.disabled = true;
+  const done = await server.go_on({ sft: found.next.sft });
+  go.disabled = false;
+  put(said, done.error || "");
+  tick();
+}
+
+async function begin() {
+  demo.disabled = true;
+  const done = await server.demo({ judge: judge.value });
+  demo.disabled = false;
+  put(said, done.error || "");
+  tick();
+}
+
+function card(stage) {
+  const dot = el("i", "wb-dot"), headline = el("b", "wb-number"), text = el("span", "wb-faint wb-number");
+  const made = el("button", "wb-box wb-stage-card", null, el("strong", "", null, dot, el("span", "", stage.title)), text, headline, el("p", "", stage.about));
+  made.type = "button";
+  made.addEventListener("click", () => wb.open(stage.id));
+  pipeline.append(made);
+  return (cards[stage.id] = { dot, headline, text });
+}
+
+const tick = wb.poll(element, async () => {
+  found = await server.look({});
+  if (found.error) return 4000;
+  intro.hidden = ways.hidden = !found.is_empty;
+  put(code, found.python);
+  next.hidden = found.is_empty;
+  put(title, found.next.title);
+  put(why, found.next.why);
+  put(go, found.next.button);
+  for (const stage of found.stages) {
+    const { dot, headline, text } = cards[stage.id] || card(stage);
+    dot.dataset.state = stage.state;
+    put(text, stage.run ? `${stage.run}  ·  ${stage.text}` : stage.text);
+    put(headline, stage.headline);
+  }
+  const seen = JSON.stringify(found.result);
+  if (seen !== sawStages) outcome.replaceChildren(...(found.result ? [wb.result(found.result)] : []));
+  sawStages = seen;
+  return 2000;
+});

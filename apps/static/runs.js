@@ -1,0 +1,71 @@
+// All runs in a table; the chosen one with lineage and knobs. Its curves are the live panel below.
+const { el, put, clock } = wb, root = element.querySelector(".wb");
+let chosen = wb.asked("run"), sawRuns = "", sawDetail = "";
+const list = el("div", "wb-scroll"), detail = el("div", "wb-detail"), said = el("p", "wb-bad-text");
+const empty = el("p", "wb-faint", "No run yet. Every run you start, on any tab, in a notebook or on the command line, is listed here with what it came from and what it left behind.");
+root.append(list, empty, said, detail);
+
+const act = (verb, run) => async () => {
+  const done = await server.act({ verb, run });
+  put(said, done.error || "");
+  tick();
+};
+
+function choose(run) {
+  chosen = run;
+  wb.select(run);
+}
+
+function names(runs) {
+  return el("span", "wb-row", null, ...runs.map((run) => wb.button(run, "wb-link", () => choose(run))));
+}
+
+function draw(runs) {
+  const rows = runs.map((run) => [wb.button(run.id, "wb-link", () => choose(run.id)), wb.state(run.state), run.step,
+    run.started ? new Date(run.started * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "–",
+    clock(run.seconds), names(run.from), run.headline]);
+  const made = wb.table(["run", "state", "step", "started", "took", "from", "headline"], rows);
+  [...made.tBodies[0].rows].forEach((line, place) => {
+    line.classList.toggle("wb-on", runs[place].id === chosen);
+    line.cells[1].firstChild.dataset.state = runs[place].state;
+  });
+  list.replaceChildren(made);
+  list.hidden = !runs.length;
+  empty.hidden = runs.length > 0;
+}
+
+function describe(run) {
+  const buttons = el("div", "wb-row");
+  if (run.is_live) buttons.append(wb.button("Pause", "", act("pause", run.id)), wb.button("Stop and save", "", act("stop", run.id)));
+  if (run.can_resume) buttons.append(wb.button("Resume", "", act("resume", run.id)));
+  if (!run.is_live) buttons.append(wb.sure("Delete", `Delete ${run.id} and its adapter?`, act("delete", run.id)));
+  const facts = el("div", "wb-knobs");
+  const fact = (name, value, help) => facts.append(Object.assign(el("span", "", name), { title: help || "" }), value instanceof Node ? value : el("span", "", value));
+  fact("came from", run.from.length ? names(run.from) : "the base model");
+  fact("used by", run.to.length ? names(run.to) : "nothing yet");
+  fact("round", String(run.round));
+  fact("last checkpoint", run.saved_step ? `step ${run.saved_step}` : run.is_live ? "none yet" : "none kept");
+  for (const [name, help, value] of run.summary) fact(name, value, help);
+  const knobs = el("div", "wb-knobs");
+  for (const knob of run.knobs) knobs.append(Object.assign(el("span", "", knob.name), { title: knob.help }), el("span", knob.is_changed ? "wb-changed" : "", knob.value || "–"));
+  const open = Object.assign(el("details", "", null, el("summary", "", "Knobs (bold: changed from the default)"), knobs, el("pre", "wb-code", run.code)), { open: true });
+  return [el("section", "wb-box", null, el("div", "wb-row", null, el("strong", "", `${run.id}  ·  ${run.title}`), el("span", "wb-space"), buttons), facts), el("section", "wb-box", null, open)];
+}
+
+const tick = wb.poll(element, async () => {
+  const found = await server.look({ run: chosen });
+  if (found.error) return put(said, found.error), 4000;
+  const seconds = found.runs.map((run) => Math.round(run.seconds || 0));
+  const seen = JSON.stringify([chosen, found.runs.map((run) => ({ ...run, seconds: 0 })), seconds]);
+  if (!chosen && found.runs.length) choose(found.runs[0].id);
+  // Redrawing under the pointer would swallow a click, so only a change redraws.
+  if (seen !== sawRuns && !list.matches(":active")) draw(found.runs), (sawRuns = seen);
+  const more = JSON.stringify(found.detail);
+  if (more !== sawDetail) detail.replaceChildren(...(found.detail ? describe(found.detail) : []));
+  sawDetail = more;
+  return 2000;
+});
+document.addEventListener("wb-run", (event) => {
+  chosen = event.detail;
+  tick();
+});

@@ -1,0 +1,36 @@
+// The sidebar: stages with their states; built once, then only texts and dots change.
+const { el, put } = wb, root = element.querySelector(".wb"), lines = {};
+const list = el("nav", "wb-stages"), foot = el("div", "wb-foot"), queue = el("p", "wb-faint"), home = el("code", "wb-home"), round = el("p", "wb-faint");
+list.setAttribute("aria-label", "Stages");
+foot.append(round, queue, el("p", "wb-faint", "Lab folder"), home);
+root.append(el("h1", "wb-brand", "RLHF Workbench"), list, foot);
+
+// On a phone the sidebar covers the page: it folds itself away until it is asked for.
+function fold() {
+  const toggle = document.querySelector("#sidebar .toggle-button");
+  if (innerWidth < 700 && toggle && document.querySelector("#sidebar.open, #sidebar .open")) toggle.click();
+}
+
+function line(stage) {
+  const dot = el("i", "wb-dot"), text = el("small", "wb-number"), made = el("button", "wb-stage", null, dot, el("span", "", stage.title), text);
+  made.type = "button";
+  made.addEventListener("click", () => (wb.open(stage.id), fold()));
+  list.append(made);
+  return (lines[stage.id] = { dot, text, made });
+}
+
+wb.poll(element, async () => {
+  const found = await server.look({});
+  if (found.error) return 4000;
+  for (const stage of found.stages) {
+    const { dot, text, made } = lines[stage.id] || line(stage);
+    dot.dataset.state = stage.state;
+    made.title = `${stage.title}: ${stage.state}. ${stage.about}`;
+    put(text, stage.text);
+  }
+  put(round, `Round ${found.round}`);
+  put(queue, found.queue.length ? `Queue: ${found.queue.slice(0, 4).join(", ")}${found.queue.length > 4 ? " ..." : ""}` : found.is_working ? "Worker is busy" : "Worker is idle");
+  put(home, found.home);
+  return 2000;
+});
+fold();

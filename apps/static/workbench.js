@@ -1,0 +1,161 @@
+// What every panel uses: DOM by textContent only, numbers, polling, and the address. Never innerHTML: models write the data.
+window.wb = (() => {
+  const LIVE = ["queued", "running", "pausing", "stopping"];
+
+  function el(tag, className, text, ...children) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined && text !== null) made.textContent = String(text);
+    made.append(...children.filter(Boolean));
+    return made;
+  }
+
+  function button(text, className, action) {
+    const made = el("button", "wb-button " + (className || ""), text);
+    made.type = "button";
+    made.addEventListener("click", action);
+    return made;
+  }
+
+  // Setting only what changed keeps focus, selection and screen readers undisturbed between two polls.
+  function put(node, text) {
+    if (node.textContent !== text) node.textContent = text;
+  }
+
+  function number(value) {
+    if (value === null || value === undefined || Number.isNaN(value)) return "–";
+    const size = Math.abs(value);
+    if (size !== 0 && size < 0.001) return value.toExponential(1);
+    if (size !== 0 && size < 0.1) return String(Number(value.toPrecision(2)));
+    if (Number.isInteger(value)) return value.toLocaleString("en");
+    return value.toLocaleString("en", size >= 100 ? { maximumFractionDigits: 0 } : { minimumFractionDigits: size >= 10 ? 1 : 2, maximumFractionDigits: size >= 10 ? 1 : 2 });
+  }
+
+  function clock(seconds) {
+    if (seconds === null || seconds === undefined) return "";
+    const whole = Math.round(seconds), h = Math.floor(whole / 3600), m = Math.floor((whole % 3600) / 60), s = whole % 60;
+    const two = (n) => String(n).padStart(2, "0");
+    return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+  }
+
+  function tip(help, healthy) {
+    const bubble = el("span", "wb-bubble", null, el("span", "", help), healthy && el("span", "wb-healthy", "Good: " + healthy));
+    bubble.setAttribute("role", "tooltip");
+    const mark = el("button", "wb-tip", "?", bubble);
+    mark.type = "button";
+    mark.setAttribute("aria-label", "What is this? " + help + (healthy ? " Good: " + healthy : ""));
+    // A bubble near the right edge would widen the page: it opens towards the middle instead.
+    mark.addEventListener("pointerenter", () => mark.classList.toggle("wb-left", mark.getBoundingClientRect().left > innerWidth - 300));
+    return mark;
+  }
+
+  function shows(element) {
+    return element.offsetParent !== null && element.getBoundingClientRect().width > 0;
+  }
+
+  // Calls `look` while the panel is on the page; it answers the milliseconds until the next look. A hidden panel asks nothing.
+  function poll(element, look) {
+    let timer = 0, busy = false, again = false;
+    async function tick() {
+      clearTimeout(timer);
+      if (busy) again = true;
+      if (!element.isConnected || busy) return;
+      busy = true;
+      again = false;
+      let wait = 500;
+      try {
+        if (!document.hidden && shows(element)) wait = (await look()) || 1000;
+      } catch (fault) {
+        wait = 3000;
+      }
+      busy = false;
+      timer = setTimeout(tick, again ? 0 : wait);
+    }
+    tick();
+    return tick;
+  }
+
+  function address(changes) {
+    const url = new URL(location);
+    for (const [key, value] of Object.entries(changes)) value ? url.searchParams.set(key, value) : url.searchParams.delete(key);
+    history.replaceState(null, "", url);
+  }
+
+  const asked = (key) => new URL(location).searchParams.get(key) || "";
+
+  // Gradio selects the first tab before it goes to the one of the address, which must still be there then:
+  // nothing is noted until that tab is reached, or a person chose another.
+  const begun = asked("tab");
+  let isSettled = !begun;
+  for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, () => (isSettled = true), { capture: true, once: true });
+  const noteTab = (name) => {
+    isSettled ||= name === begun;
+    if (isSettled) address({ tab: name });
+  };
+
+  function noteRun(run) {
+    if (run) address({ run });
+    document.dispatchEvent(new CustomEvent("wb-run", { detail: run }));
+  }
+
+  // The hidden textbox carries the choice to Python; the event carries it to the panels.
+  function select(run) {
+    const box = document.querySelector("#selected-run textarea, #selected-run input");
+    if (box && box.value !== run) {
+      box.value = run;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    noteRun(run);
+  }
+
+  function open(tab, run) {
+    const handle = document.getElementById(`tab-${tab}-button`);
+    if (handle) handle.click();
+    if (run) select(run);
+  }
+
+  function link(text, tab, run) {
+    return button(text, "wb-link", () => open(tab, run));
+  }
+
+  function state(name) {
+    const made = el("span", "wb-state", name);
+    made.dataset.state = name;
+    return made;
+  }
+
+  function table(heads, rows) {
+    const head = el("tr");
+    for (const each of heads) head.append(el("th", "", each));
+    const body = el("tbody");
+    for (const row of rows) {
+      const line = el("tr");
+      for (const cell of row) {
+        const box = el("td");
+        cell instanceof Node ? box.append(cell) : (box.textContent = cell ?? "");
+        line.append(box);
+      }
+      body.append(line);
+    }
+    return el("table", "wb-table", null, el("thead", "", null, head), body);
+  }
+
+  // A held-out comparison: its verdict in words, then its figures.
+  function result(found) {
+    return el("div", "wb-result", null, el("p", "wb-verdict", found.verdict), table(found.heads, found.rows), el("p", "wb-faint", found.judge));
+  }
+
+  // A second press within four seconds does it: nothing is lost by one slip.
+  function sure(text, question, action) {
+    let armed = 0;
+    const made = button(text, "", () => {
+      if (armed) return (clearTimeout(armed), (armed = 0), put(made, text), made.classList.remove("wb-bad"), action());
+      put(made, question);
+      made.classList.add("wb-bad");
+      armed = setTimeout(() => ((armed = 0), put(made, text), made.classList.remove("wb-bad")), 4000);
+    });
+    return made;
+  }
+
+  return { LIVE, el, button, put, number, clock, tip, shows, poll, asked, noteTab, noteRun, select, open, link, state, table, result, sure };
+})();

@@ -1,0 +1,31 @@
+"""Runs sabotaged PPO on a lab's own adapters, in this process; the lab itself is only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.checks import root_model
+from workbench.engine import stages
+from workbench.engine.backbone import Backbone
+from workbench.engine.step import Step
+from workbench.recipes import PpoRecipe, Recipe
+from workbench.store import Store
+
+
+class LabHost:
+    """PPO only: what SFT and reward model need is slow to learn again."""
+
+    stages = ("ppo",)
+
+    def __init__(self, lab: Path, sft: str, reward: str, steps: int) -> None:
+        self.lab, self.store = lab, Store(lab / "lab.db")
+        self.recipe = PpoRecipe(sft=sft, reward=reward, steps=steps, sample_every=100_000)
+        self.backbone = Backbone(root_model(self.store, sft))
+
+    def run(self, case: Any, seed: int) -> tuple[Recipe, list[Step], dict[str, Any]]:
+        scaled = {name: getattr(self.recipe, name) * factor for name, factor in case.times.items()}
+        recipe = self.recipe.replace(seed=seed, **{**scaled, **case.knobs})
+        steps = stages.begin(recipe, self.backbone, self.lab)  # loads now, learns when asked
+        with case.breaks(self.backbone):
+            return recipe, list(steps), dict(self.store.run(recipe.reward).summary)

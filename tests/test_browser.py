@@ -1,0 +1,289 @@
+"""The whole chain in a real browser: forms, live curves, ranking by keyboard, chat, and a worker killed in the middle.
+
+One app and one page serve all tests of this file, which go through the tabs in pipeline order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.test_worker import until, worker_pid
+from workbench.lab import Lab
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; `make test` brings it")
+expect = playwright.expect
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH; `apt install chromium`")]
+
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+SECONDS = 30.0  # that the page may take on a busy machine
+WORK_SECONDS = 90.0  # the same for the worker, which loads a model first
+# What Gradio's own streams say when a page is left while they are open; nobody sees it.
+FAREWELLS = ("AbortError: signal is aborted", "Connection errored out")
+HOSTILE = "<img src=http://evil.example/x.png onerror=\"window.owned=1\"><script>window.owned=1</script> **Hello?**"
+POINTS = "(tab) => Math.max(0, ...[...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].flatMap((p) => p.data.map((t) => t.x.length)))"
+
+
+@dataclass
+class Visit:
+    """A page of the app, the lab behind it, and what a browser noticed on the way."""
+
+    page: playwright.Page
+    lab: Lab
+    home: str
+    errors: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def hear(self, kind: str, text: str) -> None:
+        if kind == "error" and not any(farewell in text for farewell in FAREWELLS):
+            self.errors.append(text)
+
+    def open(self, tab: str) -> playwright.Locator:
+        self.page.locator(f"#tab-{tab}-button").click()
+        panel = self.page.locator(f"#tab-{tab}")
+        expect(panel).to_be_visible()
+        return panel
+
+    def set(self, tab: str, **knobs: object) -> None:
+        for name, value in knobs.items():
+            control = self.page.locator(f"#tab-{tab}").get_by_label(name, exact=True)
+            control.fill(str(value))
+            control.press("Enter")
+
+    def choose(self, tab: str, name: str, option: str) -> None:
+        """Picks from a list, opened again until it offers the option: lists are renewed a moment after their tab is opened."""
+        control = self.page.locator(f"#tab-{tab}").get_by_label(name, exact=True)
+        offered = self.page.get_by_role("option", name=option, exact=True)
+
+        def is_offered() -> bool:
+            control.press("Escape")
+            control.blur()
+            control.click()
+            self.page.wait_for_timeout(300)
+            return offered.is_visible()
+
+        until(is_offered, SECONDS)
+        offered.click()
+        expect(control).to_have_value(option)
+
+    def start(self, tab: str, run: str) -> None:
+        self.page.locator(f"#start-{tab}").click()
+        self.page.wait_for_url(f"**run={run}**")
+
+    def points(self, tab: str) -> int:
+        """Of the longest curve drawn on a tab."""
+        return self.page.evaluate(POINTS, tab)
+
+    def sees_points(self, tab: str, more_than: int) -> int:
+        self.page.wait_for_function(f"([tab, n]) => ({POINTS})(tab) > n", arg=[tab, more_than], timeout=WORK_SECONDS * 1000)
+        return self.points(tab)
+
+    def sees_state(self, run: str, state: str) -> None:
+        """The run bar, which is on every tab, says how a run stands."""
+        expect(self.page.locator("#run-bar .wb-link").first).to_have_text(run, timeout=WORK_SECONDS * 1000)
+        expect(self.page.locator("#run-bar .wb-state")).to_have_text(state, timeout=WORK_SECONDS * 1000)
+
+    def press(self, button: str) -> None:
+        self.page.locator("#run-bar").get_by_role("button", name=button, exact=True).click()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab]]:
+    """The app as a person starts it, on a fresh lab; the address as it prints it."""
+    from apps.serve import free_port
+
+    lab = Lab(tmp_path_factory.mktemp("browser") / "lab")
+    variables = {**os.environ, "WORKBENCH_IDLE_SECONDS": "5", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "workbench", "app", "--lab", str(lab.home), "--port", str(free_port()), "--no-fetch"]
+    app = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        said = next((line for line in app.stdout if line.startswith("Open ")), "")
+        assert said, "the app ended before it told its address"
+        yield said.removeprefix("Open ").strip(), lab
+    finally:
+        os.killpg(app.pid, signal.SIGTERM)
+        app.wait(10)
+        end_worker(lab)
+
+
+def end_worker(lab: Lab) -> None:
+    if lab.worker_is_alive():
+        os.kill(worker_pid(lab), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def visit(address: tuple[str, Lab]) -> Iterator[Visit]:
+    """A browser on the app that takes down every console error and every request to another host."""
+    url, lab = address
+    home = url.split("?")[0]
+    expect.set_options(timeout=SECONDS * 1000)
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(SECONDS * 1000)
+        found = Visit(page, lab, home)
+        page.on("pageerror", lambda fault: found.errors.append(str(fault)))
+        page.on("console", lambda line: found.hear(line.type, line.text))
+        page.on("request", lambda asked: asked.url.startswith((home, "data:", "blob:")) or found.strangers.append(asked.url))
+        until(lambda: answers(page, url))
+        yield found
+        browser.close()
+
+
+def answers(page: playwright.Page, url: str) -> bool:
+    try:
+        page.goto(url)
+    except playwright.Error:  # the address is printed a moment before the port is open
+        return False
+    return True
+
+
+def test_sft_starts_from_the_form_and_its_curve_moves_through_a_reload(visit: Visit, tiny: str) -> None:
+    expect(visit.page.get_by_text("See the whole chain at work")).to_be_visible()
+    panel = visit.open("sft")
+    expect(panel.get_by_text("the curves grow here")).to_be_visible()
+    visit.set("sft", model=tiny, steps=60, batch=4, rank=4, max_tokens=2000)
+    visit.start("sft", "sft-1")
+    before = visit.sees_points("sft", 0)
+    before = visit.sees_points("sft", before)
+    visit.page.reload()
+    expect(visit.page.locator("#tab-sft")).to_be_visible()
+    assert "tab=sft" in visit.page.url and "run=sft-1" in visit.page.url
+    visit.sees_points("sft", before)
+    visit.sees_state("sft-1", "done")
+    assert visit.sees_points("sft", 59) == 60
+    expect(panel.locator(".wb-card").first).to_be_visible()
+    assert visit.lab.recipe("sft-1").model == tiny
+
+
+def test_replies_are_ranked_with_the_keyboard_alone_and_undone(visit: Visit, tmp_path: Path) -> None:
+    rows = [json.dumps({"prompt": f"{number} {HOSTILE}"}) for number in range(15)]
+    file = tmp_path / "hostile.jsonl"
+    file.write_text("\n".join(rows), encoding="utf-8")
+    visit.open("data")
+    visit.page.locator("#import-file input[type=file]").set_input_files(file)
+    visit.page.locator("#import-add").click()
+    expect(visit.page.locator("#import-found textarea")).to_have_value(re.compile("hostile is in the lab: 15 prompts"))
+    expect(visit.page.locator("#tab-data").get_by_text("<script>window.owned=1</script>").first).to_be_visible()
+
+    panel, keyboard = visit.open("preferences"), visit.page.keyboard
+    expect(panel.get_by_text("Nothing to rank yet")).to_be_visible()
+    visit.choose("preferences", "Prompts", "hostile")
+    visit.set("preferences", **{"How many prompts": 8})
+    panel.get_by_label("Replies per prompt").first.fill("3")
+    visit.page.locator("#rank-write").click()
+    prompt, done, to_do = (panel.get_by_test_id(name) for name in ("rank-prompt", "rank-done", "rank-todo"))
+    visit.sees_state("replies-1", "done")
+    expect(prompt).to_contain_text(HOSTILE)
+    expect(panel.get_by_test_id("card-2")).to_be_visible()
+
+    first = prompt.inner_text()
+    visit.page.locator("body").click(position={"x": 900, "y": 5})
+    keyboard.press("2")
+    keyboard.press("t")
+    keyboard.press("1")
+    expect(panel.locator(".rk-reading")).to_have_text(re.compile("B = A"))
+    keyboard.press("Backspace")
+    keyboard.press("3")
+    keyboard.press("Enter")
+    expect(done).to_have_text("1")
+    expect(prompt).not_to_have_text(first)
+    keyboard.press("z")
+    expect(done).to_have_text("0")
+    assert prompt.inner_text() == first
+    for number in range(1, 9):
+        for key in ("1", "3", "Enter"):
+            keyboard.press(key)
+        expect(done).to_have_text(str(number))
+        expect(to_do).to_have_text(str(8 - number))
+    expect(panel.get_by_test_id("rank-empty")).to_contain_text("Everything is ranked")
+    judged = visit.lab.store.comparisons("state='judged'")
+    assert {c.source for c in judged} == {"human"} and len(judged) == 8
+    assert [c.ranking for c in judged] == [[[c.shown[0]], [c.shown[2]]] for c in judged]
+
+
+def test_a_reward_model_learns_from_the_rankings(visit: Visit) -> None:
+    visit.open("reward")
+    visit.set("reward", epochs=1, batch=4)
+    visit.start("reward", "reward-1")
+    visit.sees_points("reward", 0)
+    visit.sees_state("reward-1", "done")
+
+
+def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:
+    visit.open("ppo")
+    visit.set("ppo", steps=60, batch=4, reply_tokens=8)
+    visit.start("ppo", "ppo-1")
+    visit.sees_points("ppo", 2)
+    visit.press("Pause")
+    visit.sees_state("ppo-1", "paused")
+    paused = visit.lab.run("ppo-1").step
+    assert 0 < paused < 60
+    visit.press("Resume")
+    visit.sees_points("ppo", paused)
+    visit.sees_state("ppo-1", "done")
+    assert visit.sees_points("ppo", 59) == 60
+
+
+def test_two_adapters_answer_side_by_side_and_can_be_stopped(visit: Visit) -> None:
+    panel = visit.open("compare")
+    question = visit.page.locator("#compare-question textarea")
+    panes = [panel.get_by_test_id("pane-0"), panel.get_by_test_id("pane-1")]
+    panel.get_by_label("Temperature").first.fill("0.05")
+    panel.get_by_label("Longest reply").first.fill("512")
+    question.fill(HOSTILE)
+    question.press("Enter")
+    for pane, name in zip(panes, ("sft-1", "ppo-1"), strict=True):
+        expect(pane.locator(".cp-name")).to_have_text(name)
+        expect(pane.locator(".cp-text")).to_have_text(re.compile(r"\S"), timeout=WORK_SECONDS * 1000)
+    expect(panel.locator(".cp-talk")).to_contain_text(HOSTILE)
+    panel.get_by_test_id("compare-stop").click()
+    expect(panel.locator(".cp-status")).to_have_text("Which reply is better?")
+    [asked] = visit.lab.store.comparisons("kind='chat'")
+    assert all(0 < reply.tokens < 512 for reply in asked.replies)
+    visit.page.keyboard.press("2")
+    expect(panel.locator(".cp-status")).to_contain_text("Your vote: B is better")
+    expect(panel.locator(".cp-tally")).to_contain_text("ppo-1 wins 100")
+
+
+def test_a_killed_worker_is_told_and_its_run_resumed(visit: Visit) -> None:
+    panel = visit.open("ppo")
+    visit.set("ppo", steps=20)
+    visit.start("ppo", "ppo-2")
+    visit.sees_state("ppo-2", "running")
+    until(lambda: visit.lab.run("ppo-2").step >= 6, WORK_SECONDS)
+    os.kill(worker_pid(visit.lab), signal.SIGKILL)
+    visit.sees_state("ppo-2", "lost")
+    expect(panel).to_contain_text("ended without a word")
+    visit.press("Resume")
+    visit.sees_state("ppo-2", "running")
+    visit.sees_points("ppo", 10)
+    visit.sees_state("ppo-2", "done")
+    assert visit.sees_points("ppo", 19) == 20
+
+
+def test_a_deep_link_opens_its_tab(visit: Visit) -> None:
+    for tab in ("runs", "preferences", "overview"):
+        visit.page.goto(f"{visit.home}?tab={tab}&run=reward-1")
+        expect(visit.page.locator(f"#tab-{tab}")).to_be_visible()
+        expect(visit.page.locator("#run-bar .wb-state")).to_have_text("done")
+        assert f"tab={tab}" in visit.page.url
+
+
+def test_the_browser_met_no_error_no_other_host_and_no_markup_of_a_model(visit: Visit) -> None:
+    assert visit.errors == []
+    assert visit.strangers == []
+    assert visit.page.evaluate("window.owned") is None

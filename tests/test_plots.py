@@ -1,0 +1,46 @@
+"""Charts and metrics: everything a stage draws is explained, and figures can be made of anything a run logs."""
+
+from __future__ import annotations
+
+import pandas
+import pytest
+
+from tests.traces import HEALTHY, LAST, LOOKS
+from workbench import plots
+from workbench.recipes import RECIPES
+
+
+def test_every_chart_and_tile_shows_metrics_that_are_explained() -> None:
+    shown = {key for charts in plots.CHARTS.values() for chart in charts for key in chart.keys}
+    shown |= {key for tiles in plots.TILES.values() for key in tiles} | {key for keys in plots.HEADLINE.values() for key in keys}
+    assert shown <= set(plots.METRICS)
+    for metric in plots.METRICS.values():
+        assert metric.help.endswith(".") and metric.healthy and metric.role in plots.COLOURS
+
+
+def test_every_stage_has_its_charts() -> None:
+    assert set(plots.CHARTS) == set(plots.TILES) == set(RECIPES)
+
+
+def test_colours_keep_their_meaning_and_two_lines_of_a_chart_differ() -> None:
+    assert plots.colour("score") == plots.COLOURS["reward"] and plots.colour("kl_seq") == plots.COLOURS["kl"]
+    for charts in plots.CHARTS.values():
+        for chart in charts:
+            lines = [key for key in chart.keys if key not in (chart.band or ())]
+            assert len({plots.colour(key, chart.keys) for key in lines}) == len(lines), chart.title
+
+
+@pytest.mark.parametrize("stage", RECIPES)
+def test_a_figure_can_be_made_before_anything_is_logged(stage: str) -> None:
+    assert len(plots.figure(stage, pandas.DataFrame()).data) == 0
+
+
+def test_a_figure_has_the_runs_curves_without_gaps_and_keeps_the_zoom() -> None:
+    frame = pandas.DataFrame({"loss": [3.0, 2.0, None], "eval_loss": [None, 2.5, None], "strange": [1, 2, 3]}, index=[1, 2, 3])
+    figure = plots.figure("sft", frame, title="sft-1")
+    assert [(line.name, list(line.x), list(line.y)) for line in figure.data] == [("Loss", [1, 2], [3.0, 2.0]), ("Held-out loss", [2], [2.5])]
+    assert figure.layout.uirevision == "sft-1" and figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_everything_that_a_finding_can_quote_from_the_log_is_explained() -> None:
+    assert {key for stage in HEALTHY for key in (*HEALTHY[stage], *LOOKS[stage], *LAST[stage])} <= set(plots.METRICS)

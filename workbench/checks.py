@@ -1,0 +1,104 @@
+"""What must hold before a recipe may be queued: its model, rows and adapters exist. Reads only; no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench import corpus, packs
+from workbench.errors import AdapterError, CorpusError, ModelError, NotFound
+from workbench.recipes import DEFAULT_MODEL, PpoRecipe, Recipe, from_json
+from workbench.records import LIVE, Run
+from workbench.store import Store
+
+
+def recipe_of(run: Run) -> Recipe:
+    return from_json(run.stage, run.recipe)
+
+
+def has_adapter(store: Store, name: str) -> bool:
+    return (store.path.parent / "adapters" / name / "adapter_config.json").exists()
+
+
+def ready_adapters(store: Store, stage: str = "") -> list[str]:
+    """Finished adapters a person can talk to (of SFT and PPO), or those of one stage; oldest first."""
+    wanted = (stage,) if stage else ("sft", "ppo")
+    return [run.id for run in store.runs() if run.stage in wanted and has_adapter(store, run.id)]
+
+
+def check_recipe(store: Store, recipe: Recipe) -> None:
+    """Raises CorpusError, AdapterError or ModelError when the recipe names something that is not there."""
+    for each in type(recipe).knobs():
+        kind, _, of = each.metadata["kind"].partition(":")
+        value = getattr(recipe, each.name)
+        if kind == "model":
+            check_model(value)
+        if kind == "corpus" and not (value == corpus.RANKINGS and rankings_come(store)):
+            corpus.rows(store, value, of)
+        if kind in ("run", "adapter") and value:
+            for name in value.split(","):
+                check_adapter(store, name.strip(), stage=of)
+    if getattr(recipe, "annotator", "") == "simulated" and recipe.prompts not in packs.names():
+        raise CorpusError(f"the simulated annotator only knows the packs ({', '.join(packs.names())}), not {recipe.prompts!r}; choose annotator=person")
+
+
+def rankings_come(store: Store) -> bool:
+    """Whether a queued run will leave rankings behind, so that a reward model may be queued after it."""
+    return any(r.stage == "replies" and r.state in LIVE and recipe_of(r).annotator == "simulated" for r in store.runs())
+
+
+def check_adapter(store: Store, name: str, stage: str = "", may_be_queued: bool = True) -> None:
+    """Raises AdapterError when no such adapter exists or, where that is enough, is on its way."""
+    if name == "base" and not stage:
+        return
+    try:
+        run = store.run(name)
+    except NotFound:
+        there = ", ".join(ready_adapters(store, stage)) or f"none yet: run {stage or 'sft'} first"
+        raise AdapterError(f"no adapter {name!r}; there are: {there}") from None
+    if stage and run.stage != stage:
+        raise AdapterError(f"{name} is a run of {run.stage}; here a run of {stage} is needed")
+    if may_be_queued and run.state in (*LIVE, "paused"):
+        return
+    if not has_adapter(store, name):
+        raise AdapterError(f"{name} ({run.state}) has left no adapter in {store.path.parent / 'adapters'}; resume or rerun it")
+
+
+def judge_of(store: Store, recipe: Recipe) -> Mapping[str, Any]:
+    """What the reward run of a PPO recipe ended with; empty for every other stage."""
+    return store.run(recipe.reward).summary if isinstance(recipe, PpoRecipe) else {}
+
+
+def model_of(store: Store, adapters: list[str]) -> str:
+    """The base model that adapters share. Raises AdapterError when they do not share one."""
+    found = {root_model(store, name) for name in adapters if name != "base"}
+    if len(found) > 1:
+        raise AdapterError(f"{', '.join(adapters)} stand on different base models ({', '.join(sorted(found))}); ask them one at a time")
+    return found.pop() if found else latest_model(store)
+
+
+def root_model(store: Store, name: str) -> str:
+    """The base model at the root of a run's lineage."""
+    recipe = recipe_of(store.run(name))
+    if model := getattr(recipe, "model", ""):
+        return model
+    return root_model(store, recipe.needs()[0]) if recipe.needs() else latest_model(store)
+
+
+def latest_model(store: Store) -> str:
+    """What "base" means where no adapter says it: the base of the newest SFT run, else the default."""
+    return next((recipe_of(r).model for r in reversed(store.runs()) if r.stage == "sft"), DEFAULT_MODEL)
+
+
+def check_model(name: str) -> None:
+    """Raises ModelError for a name that is neither ours, nor a folder with safetensors, nor like a hub name."""
+    if name == DEFAULT_MODEL:
+        return
+    place = Path(name).expanduser()
+    if place.is_dir():
+        if not (place / "config.json").exists() or not list(place.glob("*.safetensors")):
+            raise ModelError(f"{place} holds no config.json with *.safetensors beside it; only safetensors are loaded")
+    elif not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise ModelError(f"no model {name!r}: it is not {DEFAULT_MODEL!r}, not a folder, and not a hub name like owner/name")

@@ -1,0 +1,174 @@
+"""Corpora: named rows of one of four shapes, from a domain pack, an import of the lab, or the lab's own rankings. No torch.
+
+Importing files of other formats is the business of formats/; this file knows only our own rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workbench import packs
+from workbench.errors import CorpusError, DiskFull
+from workbench.records import Messages
+from workbench.store import Store
+
+SHAPES = ("demonstrations", "prompts", "preferences", "texts")
+RANKINGS = "rankings"  # the name of the corpus made of the lab's own judgements
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A conversation whose assistant turns are to be imitated; ends with the assistant."""
+
+    messages: Messages
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A conversation that waits for a reply; ends with the user."""
+
+    messages: Messages
+
+
+@dataclass(frozen=True)
+class Preference:
+    """k replies to one prompt, ranked best first with ties together; a partial ranking leaves some out."""
+
+    prompt: Messages
+    replies: list[str]
+    ranking: list[list[int]]
+    annotator: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+Row = Demonstration | Prompt | Preference | Text
+ROWS: dict[str, type] = {"demonstrations": Demonstration, "prompts": Prompt, "preferences": Preference, "texts": Text}
+AnyRow = TypeVar("AnyRow", Demonstration, Prompt, Preference, Text)
+
+
+def prompt_key(row: Row) -> str:
+    """What two rows of the same prompt share: rows are split by prompt, never by row."""
+    match row:
+        case Demonstration(messages):
+            first = next((m["content"] for m in messages if m["role"] == "user"), messages[0]["content"])
+        case Prompt(messages):
+            first = json.dumps([m for m in messages if m["role"] != "system"])
+        case Preference(prompt):
+            first = json.dumps([m for m in prompt if m["role"] != "system"])
+        case Text(text):
+            first = text
+    return hashlib.sha256(first.encode()).hexdigest()
+
+
+def split(rows: Sequence[AnyRow], held_out: float) -> tuple[list[AnyRow], list[AnyRow]]:
+    """Train and held-out rows by a hash of the prompt: stable when rows are added, and no prompt is on both sides."""
+    train: list[AnyRow] = []
+    kept: list[AnyRow] = []
+    for row in rows:
+        (kept if int(prompt_key(row)[:8], 16) / 0xFFFFFFFF < held_out else train).append(row)
+    return train, kept
+
+
+def folder(home: Path) -> Path:
+    return home / "corpora"
+
+
+def save(home: Path, name: str, rows: Iterable[Row]) -> None:
+    """Writes rows as one JSONL file: all of them or, when something fails on the way, none."""
+    target = folder(home) / f"{name}.jsonl"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    try:
+        with part.open("w", encoding="utf-8") as out:
+            for row in rows:
+                out.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(target)
+    except OSError as fault:
+        raise DiskFull(f"cannot save {name!r} in {target.parent}: {fault.strerror or fault}; make room and import again") from fault
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(home: Path, name: str, shape: str) -> list[Any]:
+    target = folder(home) / f"{name}.jsonl"
+    try:
+        with target.open(encoding="utf-8") as lines:
+            return [ROWS[shape](**json.loads(line)) for line in lines]
+    except (TypeError, ValueError, OSError) as fault:
+        raise CorpusError(f"the corpus {name!r} cannot be read from {target}: {fault}; import it again") from fault
+
+
+def from_rankings(store: Store) -> list[Preference]:
+    """The lab's own judgements that order at least two replies, whoever made them.
+
+    Held-out comparisons are left out: their prompts measure, so they must not train.
+    """
+    judged = store.comparisons("state='judged' and kind<>'evaluation' and ranking is not null")
+    rows = [Preference(c.prompt, [r.text for r in c.replies], c.ranking or [], c.annotator or c.source)
+            for c in judged if not c.settings.get("is_held_out")]
+    return [row for row in rows if len(row.ranking) > 1]
+
+
+def rows(store: Store, name: str, shape: str, held_out: bool = False) -> list[Any]:
+    """The rows of a corpus. Raises CorpusError when the name is unknown, the shape differs, or nothing is in it.
+
+    `held_out` picks the held-out side of a pack's prompts; imported prompts are split by hash, a fifth held out.
+    """
+    found = _find(store, name, shape, held_out)
+    if not found:
+        what = "no ranking yet: rank some replies on the Preferences tab" if name == RANKINGS else f"no {shape} in {name!r}"
+        raise CorpusError(f"{what}; nothing to work with")
+    return found
+
+
+def _find(store: Store, name: str, shape: str, held_out: bool) -> list[Any]:
+    if name == RANKINGS and shape == "preferences":
+        return from_rankings(store)
+    if name in packs.names():
+        return _from_pack(packs.load(name), name, shape, held_out)
+    entry = next((e for e in store.corpora() if e.name == name), None)
+    if entry is None:
+        there = ", ".join(packs.names() + [e.name for e in store.corpora()] + [RANKINGS])
+        raise CorpusError(f"no corpus {name!r}; there are {there}. Import a file on the Data tab or with `workbench import FILE`")
+    found = load(store.path.parent, name, entry.shape)
+    if shape == entry.shape:
+        return split(found, 0.2)[int(held_out)] if shape == "prompts" else found
+    if shape == "prompts" and entry.shape in ("demonstrations", "preferences"):
+        return split(_unique([as_prompt(row) for row in found]), 0.2)[int(held_out)]
+    raise CorpusError(f"{name!r} holds {entry.shape}, not {shape}; choose another corpus")
+
+
+def _from_pack(pack: packs.Pack, name: str, shape: str, held_out: bool) -> list[Any]:
+    makers: dict[str, Callable[[], list[Any]]] = {
+        "demonstrations": lambda: [Demonstration(m) for m in pack.demonstrations()],
+        "prompts": lambda: [Prompt(m) for m in pack.prompts("held_out" if held_out else "train")],
+        "texts": lambda: [Text(t) for t in pack.texts()],
+    }
+    if shape not in makers:
+        raise CorpusError(f"the pack {name!r} has no {shape}; rank replies on the Preferences tab and use {RANKINGS!r}")
+    return makers[shape]()
+
+
+def as_prompt(row: Row) -> Prompt:
+    """The opening of a demonstration or preference, up to where the assistant speaks first or replies."""
+    if isinstance(row, Preference):
+        return Prompt(row.prompt)
+    assert isinstance(row, Demonstration)
+    first = next(i for i, m in enumerate(row.messages) if m["role"] == "assistant")
+    return Prompt(row.messages[:first])
+
+
+def _unique(prompts: list[Prompt]) -> list[Prompt]:
+    return list({prompt_key(p): p for p in prompts}.values())

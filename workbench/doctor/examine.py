@@ -1,0 +1,68 @@
+"""Asks every rule of a stage, and puts causes before their symptoms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbench.doctor import ppo_course, ppo_start, reward, sft
+from workbench.doctor.rule import SEVERITIES, Case, Rule, Severity
+from workbench.doctor.trace import WINDOW, Row, Trace
+from workbench.recipes import Recipe
+
+# In each stage's list causes stand before what they cause, so that the order of the list breaks ties.
+RULES: dict[str, tuple[Rule, ...]] = {"sft": sft.RULES, "reward": reward.RULES, "ppo": ppo_start.RULES + ppo_course.RULES}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with a run, with the figures that say so."""
+
+    rule: str
+    severity: Severity
+    title: str
+    since: int  # step
+    figures: Mapping[str, float]
+    meaning: str
+    advice: str
+    remedy: Mapping[str, Any]  # knob -> value for the next run's recipe
+    is_heuristic: bool
+    symptoms: tuple[str, ...] = ()  # titles of findings that this one explains
+
+
+def examine(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None) -> list[Finding]:
+    """What is wrong with a run, worst and likeliest cause first; an empty list when nothing is.
+
+    `rows` are (step, metric, value) as the store gives them, None for a value that was not finite. `reward` is the
+    summary of the reward run that a PPO run leans on.
+    """
+    case = Case(recipe, Trace(rows), reward or {})
+    found = [(rule, finding) for rule in RULES.get(stage, ()) if (finding := ask(rule, case))]
+    return sorted(folded(found), key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def ask(rule: Rule, case: Case) -> Finding | None:
+    sign = rule.sees(case)
+    if sign is None:
+        return None
+    return Finding(rule.id, sign.severity or rule.severity, rule.title, sign.since, dict(sign.figures), rule.meaning, rule.advice,
+                   rule.remedy(case.recipe), rule.is_heuristic)
+
+
+def folded(found: list[tuple[Rule, Finding]]) -> list[Finding]:
+    """Findings whose cause is found as well, and began no later, are told as its symptoms; a mere hint explains nothing worse."""
+    symptoms: dict[str, list[str]] = {}
+    hidden: set[str] = set()
+    for rule, cause in found:
+        for _, other in found:
+            is_worse = SEVERITIES.index(other.severity) < SEVERITIES.index(cause.severity)
+            if other.rule in rule.explains and other.rule not in hidden and cause.rule not in hidden and not is_worse and cause.since <= other.since + WINDOW:
+                hidden.add(other.rule)
+                symptoms.setdefault(cause.rule, []).append(other.title)
+    return [replace(finding, symptoms=tuple(symptoms.get(finding.rule, ()))) for _, finding in found if finding.rule not in hidden]
+
+
+def halting(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None) -> Finding | None:
+    """The finding that makes going on pointless, if there is one."""
+    return next((finding for finding in examine(stage, recipe, rows, reward) if finding.severity == "stop"), None)

@@ -1,0 +1,119 @@
+"""The held-out comparison: win rate, gold score, drift, length and perplexity of one adapter against another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench import annotator, packs
+from workbench.corpus import Prompt
+from workbench.engine import maths, sampling
+from workbench.engine.backbone import Backbone
+from workbench.engine.batches import generator, parts, permutation
+from workbench.engine.chat import Encoded
+from workbench.engine.reading import loss_on
+from workbench.engine.rollout import closed, score_tokens
+from workbench.engine.sampling import Replies
+from workbench.engine.step import State, Step
+from workbench.recipes import EvaluateRecipe
+
+LEAVES = ""
+LONGEST_TEXT = 512  # tokens of a text that count for perplexity
+
+
+def inputs(recipe: EvaluateRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
+    pack = packs.load(recipe.prompts) if recipe.prompts in packs.names() else None
+    return {"prompts": find(recipe.prompts, "prompts", True), "rules": pack.annotator() if pack else None, "texts": pack.texts() if pack else []}
+
+
+def load(recipe: EvaluateRecipe, backbone: Backbone, adapters: Path) -> None:
+    for name in recipe.needs():
+        backbone.load(name, adapters / name)
+
+
+def train(recipe: EvaluateRecipe, backbone: Backbone, prompts: Sequence[Prompt], rules: Mapping[str, Any] | None = None,
+          texts: Sequence[str] = (), state: State | None = None) -> Iterator[Step]:
+    """One Step per handful of prompts, carrying finished comparisons; the last carries the table. Trains nothing."""
+    chosen = [prompts[i] for i in permutation(len(prompts), recipe.seed)[: recipe.count]]
+    groups = list(parts(chosen, recipe.batch))
+    rows: list[dict[str, Any]] = []
+    for index, group in enumerate(groups, start=1):
+        found = [compare(recipe, backbone, group, index, rules)]
+        rows += found[0]
+        is_last = index == len(groups)
+        summary = table(recipe, rows, rules is not None and recipe.annotator == "simulated") if is_last else {}
+        if is_last:
+            for which in ("a", "b"):
+                summary[f"perplexity_{which}"] = perplexity(backbone, getattr(recipe, which), texts) if texts else None
+        yield Step(index, len(groups), {"prompts": float(len(rows))}, comparisons=[stored(row) for row in found[0]], summary=summary)
+
+
+def compare(recipe: EvaluateRecipe, backbone: Backbone, group: Sequence[Prompt], index: int, rules: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Both adapters answer the same prompts with the same random numbers; a's drift from b is measured on a's own words."""
+    prompts = [backbone.chat.prompt(p.messages) for p in group]
+    said: list[Replies] = []
+    for name in (recipe.a, recipe.b):
+        with backbone.role(name):
+            said.append(sampling.answer(backbone, prompts, recipe.reply_tokens, recipe.temperature, generator(recipe.seed, index, 3)))
+    read = closed(said[0], backbone.chat.end_of_turn)
+    own, other = (score_tokens(backbone, name, read, 8, recipe.temperature).logps for name in (recipe.a, recipe.b))
+    drift = maths.kl_per_token(own, other, read.mask).sum(1).tolist()
+    rows = []
+    for place, prompt in enumerate(group):
+        replies = []
+        for name, answers in zip((recipe.a, recipe.b), said, strict=True):
+            tokens = answers.tokens(place)
+            text = backbone.chat.text(tokens)
+            gold = {"gold": annotator.score(text, rules)} if rules else {}
+            replies.append({"adapter": name, "text": text, "tokens": len(tokens), "finished": bool(answers.ended[place]), "record": gold})
+        is_simulated = rules is not None and recipe.annotator == "simulated"
+        shown = permutation(2, recipe.seed, index, place)
+        row = {"kind": "evaluation" if is_simulated else "ranking", "prompt": prompt.messages, "replies": replies, "shown": shown, "state": "ready",
+               "settings": {"temperature": recipe.temperature, "reply_tokens": recipe.reply_tokens, "prompts": recipe.prompts, "is_held_out": True}, "drift": drift[place]}
+        if is_simulated:
+            row |= {"state": "judged", "source": "simulated", "annotator": "simulated", "ranking": order(replies, float(rules.get("tie", 0.25)))}
+        rows.append(row)
+    return rows
+
+
+def order(replies: Sequence[Mapping[str, Any]], tie: float) -> list[list[int]]:
+    """The scoring rule's own order of two replies, without noise; closer than `tie` is a tie."""
+    gap = replies[0]["record"]["gold"] - replies[1]["record"]["gold"]
+    return [[0, 1]] if abs(gap) < tie else [[0], [1]] if gap > 0 else [[1], [0]]
+
+
+def stored(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "drift"}
+
+
+def table(recipe: EvaluateRecipe, rows: Sequence[Mapping[str, Any]], is_simulated: bool) -> dict[str, Any]:
+    """The figures of a comparison; win rate counts a tie as half, its 95 % interval is Wilson's."""
+    count = len(rows)
+    found: dict[str, Any] = {"a": recipe.a, "b": recipe.b, "n": count, "judge": recipe.annotator, "kl_seq": sum(r["drift"] for r in rows) / count}
+    for which, name in enumerate("ab"):
+        found[f"reply_tokens_{name}"] = sum(r["replies"][which]["tokens"] for r in rows) / count
+        found[f"eos_rate_{name}"] = sum(r["replies"][which]["finished"] for r in rows) / count
+    if is_simulated:
+        golds = [torch.tensor([r["replies"][which]["record"]["gold"] for r in rows], dtype=torch.float64) for which in (0, 1)]
+        wins = sum(r["ranking"] == [[0], [1]] for r in rows)
+        ties = sum(r["ranking"] == [[0, 1]] for r in rows)
+        low, high = maths.wilson(wins + ties / 2, count)
+        gain = golds[0] - golds[1]
+        found |= {
+            "wins": wins, "ties": ties, "losses": count - wins - ties, "win_rate": (wins + ties / 2) / count, "low": low, "high": high,
+            "gold_a": float(golds[0].mean()), "gold_b": float(golds[1].mean()), "gold_sd_b": float(golds[1].std()),
+            "gold_gain": float(gain.mean()), "gold_gain_se": float(gain.std()) / math.sqrt(count),
+            "gold_gain_sd": float(gain.mean() / golds[1].std())}
+    return found
+
+
+def perplexity(backbone: Backbone, role: str, texts: Sequence[str]) -> float:
+    """exp of the mean loss per token of plain text outside the domain: rises when a model forgets."""
+    rows = [backbone.chat.tokens(text)[:LONGEST_TEXT] for text in texts]
+    return math.exp(loss_on(backbone, role, [Encoded(ids, [0] + [1] * (len(ids) - 1)) for ids in rows], 8))
+
+

@@ -1,0 +1,231 @@
+"""Proximal policy optimisation: raise a learned reward while staying near the SFT policy.
+
+Four roles on one base: "sft" (frozen reference), "policy" (starts as its copy), "reward" (frozen), "value" (starts from it, or
+is no more than a head on the policy's states).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench import annotator, packs
+from workbench.corpus import Prompt
+from workbench.engine import maths, sampling
+from workbench.engine.backbone import Backbone
+from workbench.engine.batches import batch_at, generator, parts, permutation
+from workbench.engine.rollout import (
+    Rollout,
+    Rows,
+    closed,
+    reply_states,
+    scattered,
+    score_replies,
+    score_states,
+    score_tokens,
+    shaped_score,
+    slices,
+    take,
+)
+from workbench.engine.sampling import Replies
+from workbench.engine.step import Sample, State, Step, gathered, picked
+from workbench.engine.stepper import Stepper
+from workbench.engine.vitals import vitals
+from workbench.recipes import PpoRecipe
+
+LEAVES = "policy"
+SAMPLES = 4
+SHARED_VALUE_WEIGHT = 0.1
+ROLLOUT_ORDER = 0  # the first epoch takes the replies as they were scored: same micro-batches, so the first ratio is exactly 1
+
+
+def inputs(recipe: PpoRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
+    rules = packs.load(recipe.prompts).annotator() if recipe.prompts in packs.names() else None
+    return {"prompts": find(recipe.prompts, "prompts"), "fixed": find(recipe.prompts, "prompts", True)[:SAMPLES], "rules": rules}
+
+
+def load(recipe: PpoRecipe, backbone: Backbone, adapters: Path) -> None:
+    backbone.load("sft", adapters / recipe.sft)
+    backbone.copy("policy", of="sft")
+    backbone.load("reward", adapters / recipe.reward)
+    if recipe.value == "own":
+        backbone.copy("value", of="reward")
+        backbone.add_head("value", recipe.seed, copy_of="reward")
+    else:
+        backbone.add_head("value", recipe.seed)
+
+
+def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixed: Sequence[Prompt] = (),
+          rules: Mapping[str, Any] | None = None, state: State | None = None) -> Iterator[Step]:
+    """One Step per batch of replies. `rules` (a pack's scoring rule) is only watched, never trained on."""
+    updates = recipe.steps * recipe.epochs * (recipe.batch // recipe.minibatch)
+    policy = Stepper(backbone, "policy", recipe.lr, updates)
+    value = Stepper(backbone, "value", recipe.value_lr, updates)
+    if state:
+        for role in ("policy", "value"):
+            backbone.set_tensors(role, picked(state.tensors, role))
+        policy.set_tensors(picked(state.tensors, "policy_stepper"))
+        value.set_tensors(picked(state.tensors, "value_stepper"))
+    for index in range(state.step + 1 if state else 1, recipe.steps + 1):
+        looks = index in (1, recipe.steps) or index % recipe.sample_every == 0
+        samples = speak(backbone, recipe, fixed, rules) if looks and fixed else []
+        batch = batch_at(prompts, index - 1, recipe.batch, recipe.seed)
+        rollout, numbers = collect(backbone, batch, recipe, index, rules)               # 1. answer, score, weigh, credit
+        start = time.perf_counter()
+        numbers |= improve(backbone, policy, value, rollout, recipe, index)             # 2. learn from it, a little at a time
+        numbers["seconds_update"] = time.perf_counter() - start
+        yield Step(                                                                      # 3. tell
+            index, recipe.steps, numbers, samples=samples, is_checkpoint=index % recipe.sample_every == 0,
+            state=lambda at=index: State(at, gathered(
+                policy=backbone.tensors("policy"), value=backbone.tensors("value"),
+                policy_stepper=policy.tensors(), value_stepper=value.tensors()), {}),
+            summary={key: numbers[key] for key in ("reward", "score", "kl_seq", "reply_tokens", "gold") if key in numbers})
+
+
+def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, index: int,
+            rules: Mapping[str, Any] | None) -> tuple[Rollout, dict[str, float]]:
+    """Answers a batch of prompts and credits every token of the replies."""
+    clock = [time.perf_counter()]
+    with backbone.role("policy"):
+        replies = sampling.answer(backbone, [backbone.chat.prompt(p.messages) for p in batch], recipe.reply_tokens, recipe.temperature,
+                                  generator(recipe.seed, index, 1))
+    clock.append(time.perf_counter())
+    rows = closed(replies, backbone.chat.end_of_turn)
+    rows = rows._replace(lower=backbone.below(rows.ids, rows.attention, "policy", "sft", "reward", *(["value"] if recipe.value == "own" else [])))
+    own = score_tokens(backbone, "policy", rows, recipe.micro_batch, recipe.temperature, head="value" if recipe.value == "shared" else "")
+    reference = score_tokens(backbone, "sft", rows, recipe.micro_batch, recipe.temperature).logps
+    values = own.values if recipe.value == "shared" else score_states(backbone, "value", rows, recipe.micro_batch)
+    score = score_replies(backbone, "reward", rows, recipe.micro_batch)
+    rollout = credit(rows, replies.ended, own.logps, reference, values, score, recipe)
+    clock.append(time.perf_counter())
+    numbers = describe(rollout, replies, own.entropies, score, recipe) | vitals(replies, rollout.logps, score, backbone.chat.stops)
+    if index == 1:
+        numbers["score_gap"] = padding_gap(backbone, rows, score)
+    numbers |= {"seconds_generate": clock[1] - clock[0], "seconds_score": clock[2] - clock[1]}
+    if rules:
+        texts = [backbone.chat.text(replies.tokens(row)) for row in range(len(batch))]
+        numbers["gold"] = sum(annotator.score(text, rules) for text in texts) / len(texts)
+    return rollout, numbers
+
+
+def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: Tensor, score: Tensor, recipe: PpoRecipe) -> Rollout:
+    """Rewards per token (KL cost at each, the score at the last), then GAE; advantages are whitened over the whole batch."""
+    shaped = shaped_score(score, ended, recipe.no_end_penalty)
+    rewards = maths.token_rewards(logps, reference, shaped, rows.mask, recipe.kl_weight)
+    advantages, returns = maths.gae(rewards, values, rows.mask, lam=recipe.lam)
+    return Rollout(rows, logps, reference, values, maths.whiten(advantages, rows.mask), returns, shaped, ended)
+
+
+def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tensor, recipe: PpoRecipe) -> dict[str, float]:
+    """The figures of a rollout; kl_seq is in nats per reply, kl_tok in nats per token."""
+    kl = maths.kl_per_token(rollout.logps, rollout.reference, rollout.mask)
+    kl_seq = float(kl.sum(1).mean())
+    mismatch = ((replies.logps - rollout.logps).abs() * rollout.mask).sum() / rollout.mask.sum()
+    return {
+        "reward": float(rollout.score.mean()) - recipe.kl_weight * kl_seq, "score": float(score.mean()), "score_sd": float(score.std()),
+        "kl_seq": kl_seq, "kl_se": float(kl.sum(1).std()) / len(kl) ** 0.5, "kl_tok": float(kl.sum() / rollout.mask.sum()),
+        "kl3_seq": float(maths.k3(rollout.logps, rollout.reference, rollout.mask).sum(1).mean()),
+        "entropy": float(maths.masked_mean(entropies, rollout.mask)), "reply_tokens": float(rollout.mask.sum(1).float().mean()),
+        "eos_rate": float(rollout.ended.float().mean()), "generation_mismatch": float(mismatch),
+        "explained_variance": float(maths.explained_variance(rollout.values, rollout.returns, rollout.mask)),
+    }
+
+
+def padding_gap(backbone: Backbone, rows: Rows, score: Tensor) -> float:
+    """How much a score changes when the most padded row is read without its padding; 0 but for rounding."""
+    row, t = int(rows.attention.sum(1).argmin()), rows.mask.shape[1]
+    said = rows.mask[row].bool()
+    columns = torch.cat([rows.attention[row, : -t - 1].bool(), said, rows.attention[row, -1:].bool()])
+    alone = Rows(rows.ids[row : row + 1, columns], rows.attention[row : row + 1, columns], rows.mask[row : row + 1, said])
+    return abs(float(score_replies(backbone, "reward", alone, 1)[0] - score[row]))
+
+
+def improve(backbone: Backbone, policy: Stepper, value: Stepper, rollout: Rollout, recipe: PpoRecipe, index: int) -> dict[str, float]:
+    """Several passes over a rollout; ends early when one update moved the policy too far."""
+    sums: dict[str, float] = {"ratio_max": 0.0}
+    updates, rate = 0, policy.rate()
+    for epoch in range(recipe.epochs):
+        order = permutation(recipe.batch, recipe.seed, index, 2, epoch) if epoch > ROLLOUT_ORDER else list(range(recipe.batch))
+        for rows in parts(order, recipe.minibatch):
+            part = take(rollout, rows)
+            numbers = improve_policy(backbone, policy, part, recipe, None if recipe.value == "own" else value)
+            if recipe.value == "own":
+                numbers |= improve_value(backbone, value, part, recipe)
+            if not updates:
+                sums["first_ratio_dev"] = numbers["ratio_dev"]
+            sums["ratio_max"] = max(sums["ratio_max"], numbers.pop("ratio_max"))
+            numbers.pop("ratio_dev")
+            updates += 1
+            for key, number in numbers.items():
+                sums[key] = sums.get(key, 0.0) + number
+            if recipe.target_kl and numbers["approx_kl"] > 1.5 * recipe.target_kl:
+                return averaged(sums, updates) | {"lr": rate, "updates": updates}
+    return averaged(sums, updates) | {"lr": rate, "updates": updates}
+
+
+def averaged(sums: Mapping[str, float], updates: int) -> dict[str, float]:
+    return {key: total if key in ("ratio_max", "first_ratio_dev") else total / updates for key, total in sums.items()}
+
+
+def improve_policy(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: PpoRecipe, shared: Stepper | None = None) -> dict[str, float]:
+    """One clipped policy update, normalised by the tokens of the whole minibatch; with `shared`, the value head's too.
+
+    A value head on the policy's trunk adds its loss with a weight of 0.1 (Huang et al. 2023).
+    """
+    total, loss = part.mask.sum(), 0.0
+    numbers = {"policy_loss": 0.0, "clipfrac": 0.0, "approx_kl": 0.0, "ratio_max": 0.0, "ratio_dev": 0.0}
+    with backbone.role("policy", train=True, head="value" if shared else ""):
+        for where in slices(len(part.score), recipe.micro_batch):
+            piece = take(part, where)
+            states = reply_states(backbone, piece.rows)
+            logps = scattered(backbone.read(states, piece.rows.said(), recipe.temperature).logps, piece.mask)
+            found = maths.policy_loss(logps, piece.logps, piece.advantages, piece.mask, recipe.clip, total)
+            if shared:
+                value_loss = loss_of_values(scattered(backbone.heads["value"](states), piece.mask), piece, recipe, total)
+                (found.loss + SHARED_VALUE_WEIGHT * value_loss).backward()
+                loss += float(value_loss.detach())
+            else:
+                found.loss.backward()
+            share = float(piece.mask.sum() / total)
+            ratio = found.ratio.detach()[piece.mask.bool()]
+            numbers["policy_loss"] += float(found.loss.detach())
+            numbers["clipfrac"] += share * float(maths.masked_mean(found.clipped.float(), piece.mask))
+            numbers["approx_kl"] += float(found.approx_kl)  # already a share of the minibatch
+            numbers["ratio_max"] = max(numbers["ratio_max"], float(ratio.max()))
+            numbers["ratio_dev"] = max(numbers["ratio_dev"], float((ratio - 1).abs().max()))
+        numbers["grad_norm"] = stepper.step()
+        return numbers | ({"value_loss": loss, "value_grad_norm": shared.step()} if shared else {})
+
+
+def loss_of_values(values: Tensor, piece: Rollout, recipe: PpoRecipe, total: Tensor) -> Tensor:
+    return maths.value_loss(values, piece.values, piece.returns, piece.mask, recipe.clip, total).loss
+
+
+def improve_value(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: PpoRecipe) -> dict[str, float]:
+    """One value update on the same replies; a forward and backward of its own, so that the two never share a graph."""
+    total, loss = part.mask.sum(), 0.0
+    with backbone.role("value", train=True):
+        for where in slices(len(part.score), recipe.micro_batch):
+            piece = take(part, where)
+            values = scattered(backbone.heads["value"](reply_states(backbone, piece.rows)), piece.mask)
+            found = loss_of_values(values, piece, recipe, total)
+            found.backward()
+            loss += float(found.detach())
+        return {"value_loss": loss, "value_grad_norm": stepper.step()}
+
+
+def speak(backbone: Backbone, recipe: PpoRecipe, fixed: Sequence[Prompt], rules: Mapping[str, Any] | None) -> list[Sample]:
+    """Replies to the fixed held-out prompts, with the same random numbers each time, and what the reward model says."""
+    with backbone.role("policy"):
+        replies = sampling.answer(backbone, [backbone.chat.prompt(p.messages) for p in fixed], recipe.reply_tokens, 0.7, generator(recipe.seed, 7))
+    tokens = [replies.tokens(row) for row in range(len(fixed))]
+    scores = score_replies(backbone, "reward", closed(replies, backbone.chat.end_of_turn), recipe.micro_batch)
+    texts = [backbone.chat.text(t) for t in tokens]
+    gold = [{"gold": round(annotator.score(text, rules), 2)} if rules else {} for text in texts]
+    return [Sample(p.messages, text, {"score": round(float(s), 2), "tokens": len(t), **g})
+            for p, text, s, t, g in zip(fixed, texts, scores, tokens, gold, strict=True)]

@@ -1,0 +1,46 @@
+"""A batch of rows that grow token by token, on the fast path or on transformers' own: what the decoder needs of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from workbench.engine.batches import Padded
+from workbench.engine.trunk import Adapter, Cache, Trunk, layout_of
+
+
+class FastStream:
+    """On the fast path; `hidden` (b, d) is the state of each row's last token."""
+
+    def __init__(self, trunk: Trunk, adapter: Adapter | None, prompts: Padded, room: int) -> None:
+        self.trunk, self.adapter = trunk, adapter
+        layout = layout_of(prompts.mask)
+        self.cache = Cache(trunk, len(prompts.ids), layout.shape[1] + room)
+        x = trunk.forward(trunk.embed(prompts.ids[prompts.mask.bool()]), layout, adapter, range(len(trunk.layers)), self.cache)
+        self.hidden = trunk.finish(x[self.cache.lengths.cumsum(0) - 1])
+
+    def add(self, tokens: Tensor) -> None:
+        self.hidden = self.trunk.next(tokens, self.adapter, self.cache)
+
+    def keep(self, rows: Tensor) -> None:
+        self.cache.keep(rows)
+
+
+class PlainStream:
+    """On transformers' path, for any model; the reference that the other is tested against."""
+
+    def __init__(self, backbone: Any, prompts: Padded, room: int) -> None:
+        self.backbone, self.attention, self.cache = backbone, prompts.mask, DynamicCache(config=backbone.base.config)
+        self.hidden = backbone.hidden(prompts.ids, self.attention, self.cache)[:, -1]
+
+    def add(self, tokens: Tensor) -> None:
+        self.attention = torch.cat([self.attention, self.attention.new_ones(len(tokens), 1)], 1)
+        positions = self.attention.sum(1, keepdim=True) - 1
+        self.hidden = self.backbone.hidden(tokens.unsqueeze(1), self.attention, self.cache, positions)[:, -1]
+
+    def keep(self, rows: Tensor) -> None:
+        self.cache.batch_select_indices(rows)
+        self.attention = self.attention[rows]

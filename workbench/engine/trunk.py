@@ -1,0 +1,201 @@
+"""The fast path of Llama-like bases on dense weights: packed rows, fused adapters, a cache laid out once.
+
+Gives what transformers and PEFT give, up to rounding (tests/test_trunk.py holds it to them); every other model takes their path.
+Knows the base's layers, not roles: adapters come in as tensors. No gradient ever reaches the frozen weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from workbench.engine.fused import Lora, attend, norm, project, swiglu, turn
+
+GROUPS = {"qkv": ("q_proj", "k_proj", "v_proj"), "out": ("o_proj",), "gates": ("gate_proj", "up_proj"), "down": ("down_proj",)}
+Adapter = list[dict[str, Lora | None]]  # by layer, by group
+
+
+class Pair(NamedTuple):
+    """The LoRA tensors of one linear layer, as they are trained: down (r, in), up (out, r), and the scale of up."""
+
+    down: Tensor
+    up: Tensor
+    scale: float
+
+
+class Layout(NamedTuple):
+    """Rows of tokens without their padding: n tokens, and where each stands in rows (b, t) that start at column 0."""
+
+    positions: Tensor  # (n,) of each token in its own row
+    slots: Tensor  # (n,) in the flattened (b, t)
+    shape: tuple[int, int]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (b, t, ...), zeros after a row's end."""
+        b, t = self.shape
+        if len(x) == b * t:
+            return x.view(b, t, *x.shape[1:])
+        return x.new_zeros(b * t, *x.shape[1:]).index_copy(0, self.slots, x).view(b, t, *x.shape[1:])
+
+    def packed(self, x: Tensor) -> Tensor:
+        """(b, t, ...) -> (n, ...)."""
+        flat = x.flatten(0, 1)
+        return flat if len(flat) == len(self.slots) else flat[self.slots]
+
+
+def layout_of(attention: Tensor) -> Layout:
+    """From a mask (b, t) with one stretch of ones per row, wherever it stands."""
+    lengths = attention.sum(1)
+    widest = int(lengths.max())
+    positions = (attention.cumsum(1) - 1)[attention.bool()]
+    rows = torch.arange(len(attention), device=attention.device).repeat_interleave(lengths)
+    return Layout(positions, rows * widest + positions, (len(attention), widest))
+
+
+class Cache:
+    """Keys and values of b rows with room for `room` tokens each; `lengths` (b,) is how many are there."""
+
+    def __init__(self, trunk: Trunk, count: int, room: int) -> None:
+        self.heads, like = trunk.kv_heads, trunk.embed.weight
+        self.keys = [like.new_zeros(count * self.heads, trunk.head, room) for _ in trunk.layers]
+        self.values = [like.new_zeros(count * self.heads, room, trunk.head) for _ in trunk.layers]
+        self.lengths = torch.zeros(count, dtype=torch.long, device=like.device)
+
+    def fill(self, i: int, k: Tensor, v: Tensor) -> None:
+        """Whole rows (b, t, heads, head) of layer i."""
+        t = k.shape[1]
+        self.keys[i][:, :, :t] = k.permute(0, 2, 3, 1).flatten(0, 1)
+        self.values[i][:, :t] = v.transpose(1, 2).flatten(0, 1)
+
+    def keep(self, rows: Tensor) -> None:
+        """Forgets all other rows."""
+        flat = (rows.unsqueeze(1) * self.heads + torch.arange(self.heads, device=rows.device)).flatten()
+        self.keys, self.values = [k[flat] for k in self.keys], [v[flat] for v in self.values]
+        self.lengths = self.lengths[rows]
+
+
+class Turn(NamedTuple):
+    """What all layers share while one token is added to every row."""
+
+    seen: int  # how far the longest row reaches with its new token
+    rows: Tensor  # (b heads,) and the column of the new token in each
+    columns: Tensor
+    unseen: Tensor  # (b heads, 1, seen): 0, or minus infinity where a row has nothing yet
+
+
+class Block(NamedTuple):
+    """The frozen tensors of one layer; linears that share an input are one matrix."""
+
+    first_norm: Any
+    second_norm: Any
+    linears: dict[str, tuple[Tensor, Tensor | None]]  # by group: weight, bias
+
+
+def fits(base: Any) -> bool:
+    """Whether a base is of the family and its weights are dense."""
+    config = base.config
+    linears = [m for m in base.model.modules() if isinstance(m, nn.Linear)] if config.model_type == "llama" else []
+    return bool(linears) and config.hidden_act == "silu" and all(type(m) is nn.Linear for m in linears)
+
+
+class Trunk:
+    """The layers of a base between tokens and last hidden states."""
+
+    def __init__(self, base: Any) -> None:
+        model, config = base.model, base.config
+        self.embed, self.rotary, self.last_norm = model.embed_tokens, model.rotary_emb, model.norm
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head: int = model.layers[0].self_attn.head_dim
+        self.layers = [Block(layer.input_layernorm, layer.post_attention_layernorm, {g: joined(layer, names) for g, names in GROUPS.items()})
+                       for layer in model.layers]
+
+    def fuse(self, pairs: Mapping[tuple[int, str], Pair]) -> Adapter:
+        """A role's adapter, by (layer, linear), in the form the layers use; gradients flow back to the pairs."""
+        dtype = self.embed.weight.dtype
+        return [{group: fused([pairs.get((i, name)) for name in names], block.linears[group][0], dtype) for group, names in GROUPS.items()}
+                for i, block in enumerate(self.layers)]
+
+    def forward(self, x: Tensor, layout: Layout, adapter: Adapter | None, layers: range, cache: Cache | None = None) -> Tensor:
+        """States (n, d) after some layers, from those before them; the last norm is `finish`."""
+        rope = self.rope(layout.positions, x)
+        for i in layers:
+            x = self.layer(i, x, rope, layout, adapter[i] if adapter else {}, cache)
+        if cache is not None:
+            cache.lengths = layout.positions.new_zeros(layout.shape[0]).index_add(
+                0, layout.slots // layout.shape[1], torch.ones_like(layout.slots))
+        return x
+
+    def finish(self, x: Tensor) -> Tensor:
+        return norm(x, self.last_norm.weight, self.last_norm.variance_epsilon)
+
+    def rope(self, positions: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (n, 1, head)."""
+        cos, sin = self.rotary(x, positions.unsqueeze(0))
+        return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
+
+    def layer(self, i: int, x: Tensor, rope: tuple[Tensor, Tensor], at: Layout | Turn, lora: dict[str, Lora | None],
+              cache: Cache | None) -> Tensor:
+        block = self.layers[i]
+        both = project(norm(x, block.first_norm.weight, block.first_norm.variance_epsilon), *block.linears["qkv"], lora.get("qkv"))
+        qk, v = both.view(len(x), -1, self.head).split([self.heads + self.kv_heads, self.kv_heads], 1)
+        q, k = turn(qk, *rope).split([self.heads, self.kv_heads], 1)
+        mixed = self.attend(i, q, k, v, at, cache) if isinstance(at, Layout) else self.attend_one(i, q, k, v, at, cache)
+        x = project(mixed, *block.linears["out"], lora.get("out"), x)
+        gates = project(norm(x, block.second_norm.weight, block.second_norm.variance_epsilon), *block.linears["gates"], lora.get("gates"))
+        return project(swiglu(gates), *block.linears["down"], lora.get("down"), x)
+
+    def attend(self, i: int, q: Tensor, k: Tensor, v: Tensor, layout: Layout, cache: Cache | None) -> Tensor:
+        """Causal attention of whole rows. Rows start at column 0, so no query ever sees padding."""
+        q, k, v = (layout.padded(each) for each in (q, k, v))
+        if cache is not None:
+            cache.fill(i, k, v)
+        return layout.packed(attend(q, k, v)).flatten(1)
+
+    def attend_one(self, i: int, q: Tensor, k: Tensor, v: Tensor, at: Turn, cache: Cache) -> Tensor:
+        """Attention of one new token per row to all before it."""
+        keys, values = cache.keys[i], cache.values[i]
+        keys[at.rows, :, at.columns], values[at.rows, at.columns] = k.flatten(0, 1), v.flatten(0, 1)
+        scores = torch.bmm(q.reshape(len(keys), -1, self.head), keys[:, :, : at.seen])
+        shares = torch.add(at.unseen, scores, alpha=self.head**-0.5).softmax(-1).to(q.dtype)
+        return torch.bmm(shares, values[:, : at.seen]).view(len(q), -1)
+
+    @torch.no_grad()
+    def next(self, ids: Tensor, adapter: Adapter | None, cache: Cache) -> Tensor:
+        """States (b, d) after one more token (b,) of every row."""
+        x, columns = self.embed(ids), cache.lengths.repeat_interleave(self.kv_heads)
+        seen = int(cache.lengths.max()) + 1
+        unseen = torch.zeros(len(columns), 1, seen, device=x.device).masked_fill_(
+            torch.arange(seen, device=x.device) > columns[:, None, None], -torch.inf)
+        at = Turn(seen, torch.arange(len(columns), device=x.device), columns, unseen)
+        rope = self.rope(cache.lengths, x)
+        for i in range(len(self.layers)):
+            x = self.layer(i, x, rope, at, adapter[i] if adapter else {}, cache)
+        cache.lengths = cache.lengths + 1
+        return self.finish(x)
+
+
+def joined(layer: Any, names: tuple[str, ...]) -> tuple[Tensor, Tensor | None]:
+    """One matrix for linears that share an input; they become views of it, so nothing is held twice."""
+    linears = [getattr(layer.self_attn if name in ("q_proj", "k_proj", "v_proj", "o_proj") else layer.mlp, name) for name in names]
+    if len(linears) == 1:
+        return linears[0].weight, linears[0].bias
+    weight = torch.cat([each.weight.detach() for each in linears])
+    bias = torch.cat([each.bias.detach() for each in linears]) if linears[0].bias is not None else None
+    for each, part in zip(linears, weight.split([each.out_features for each in linears]), strict=True):
+        each.weight = nn.Parameter(part, requires_grad=False)
+    return weight, bias
+
+
+def fused(pairs: list[Pair | None], weight: Tensor, dtype: torch.dtype) -> Lora | None:
+    """Adapters of linears that share an input as one; None where there is none."""
+    known = [pair for pair in pairs if pair is not None]
+    if not known:
+        return None
+    if len(pairs) == 1:
+        return Lora(known[0].down.to(dtype), (known[0].up * known[0].scale).to(dtype))
+    if len(known) < len(pairs):
+        raise NotImplementedError("an adapter of only some of the linears that share an input takes the plain path")
+    return Lora(torch.cat([p.down for p in known]).to(dtype), torch.block_diag(*(p.up * p.scale for p in known)).to(dtype))

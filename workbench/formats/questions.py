@@ -1,0 +1,96 @@
+"""What only the user can say: which column means what, and which way a judgement points. Nothing here guesses; it asks, with an example."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.errors import CorpusError
+from workbench.formats.demonstrations import PROMPTS, REPLIES
+from workbench.formats.raw import Records, excerpt
+
+MEANINGS = ("prompt", "reply", "chosen", "rejected", "text", "messages", "system", "rank", "score", "liked", "disliked", "prompt_id")
+LOOKED_AT = 50  # records that vote on the format
+FEW = 12  # a column with more different words than this is no judgement
+JUDGING = {"score", "scores", "rating", "ratings", "stars", "reward", "label", "labels", "vote", "votes", "upvotes", "grade", "like", "thumb", "thumbs",
+           "quality", "verdict", "judgement", "judgment", "annotation", "good", "bad", "correct", "acceptable", "accepted", "helpful", "harmful",
+           "toxic", "toxicity", "safe"}
+Items = Sequence[tuple[int, dict[str, Any]]]
+
+
+def renamed(items: Items, columns: Mapping[str, str], name: str) -> list[tuple[int, dict[str, Any]]]:
+    """The records with only the mapped columns, under the names of their meanings. Raises CorpusError for a bad mapping."""
+    if strange := [meaning for meaning in columns if meaning not in MEANINGS]:
+        raise CorpusError(f"a column cannot mean {', '.join(strange)!r}; the meanings are {', '.join(MEANINGS)}")
+    there = seen(items)
+    if missing := [column for column in columns.values() if column.strip().lower() not in there]:
+        raise CorpusError(f"{name} has no column {', '.join(missing)!r}; it has {', '.join(there) or 'none'}")
+    wanted = [(meaning, column.strip().lower()) for meaning, column in columns.items()]
+    return [(line, {meaning: item[column] for meaning, column in wanted if column in item}) for line, item in items]
+
+
+def judging(items: Items, uses: Sequence[str]) -> dict[str, list[object]]:
+    """The columns that seem to judge: named so, not read, and of numbers or of a few different words; with their values."""
+    found = {}
+    for column in [each for each in seen(items) if each not in uses and JUDGING & set(re.split(r"[^a-z]+", each))]:
+        values = [item[column] for _, item in items[:1000] if item.get(column) not in (None, "")]
+        kinds = {str(value)[:40] for value in values}
+        if len(kinds) > 1 and (len(kinds) <= FEW or all(is_number(value) for value in values)):
+            found[column] = values
+    return found
+
+
+def open_question(kind: str, uses: Sequence[str], items: Items, name: str) -> str:
+    """What to ask when a column beside prompt and reply seems to judge the replies; "" when none does."""
+    columns = judging(items, uses) if kind == "prompt and completion" else {}
+    if not columns:
+        return ""
+    column, values = next(iter(columns.items()))
+    kinds, there = sorted({str(value)[:40] for value in values}), seen(items)
+    start = f"--columns prompt={next(each for each in PROMPTS if each in there)},reply={next(each for each in REPLIES if each in there)}"
+    answers = f"to imitate every reply whatever it says, --shape demonstrations or {start}"
+    if len(kinds) > 2 and all(is_number(value) for value in values):
+        answers += f"; to rank the replies of a prompt, {start},score={column} where a higher number is better, ,rank={column} where it is worse"
+    elif len(kinds) == 2:
+        answers += f"; if it says 1 or true for a good reply, {start},liked={column}, and for a bad one, ,disliked={column}"
+    return f"{name}: the column {column!r} ({excerpt(', '.join(kinds[:4]), 60)}) may judge the replies, and which way is open. Please say: {answers}"
+
+
+def is_number(value: object) -> bool:
+    try:
+        return not isinstance(value, (bool, list, dict)) and float(value) == float(value)  # type: ignore[arg-type]  # the except says so
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def wrong_shape(shape: str, others: Sequence[str], name: str) -> str:
+    return f"{name} cannot be read as {shape}, only as {' or '.join(others)}; leave the shape out or choose that one"
+
+
+def unknown(records: Records, columns: Mapping[str, str] | None, name: str) -> str:
+    """What to say when no format fits: the columns that are there, and an example of a mapping."""
+    if not records.items:
+        reasons = "; ".join(f"line {r.line}: {r.reason}" for r in records.rejected[:3])
+        return f"{name} holds no row with columns ({reasons or 'only a header'}); rows are objects, table lines or lines of text"
+    if columns:
+        return (f"{name}: {', '.join(columns)} alone make no row. Map prompt and reply, or prompt, chosen and rejected, "
+                "or prompt, reply and rank (1 is best) or score (the highest is best) or liked, or prompt, or messages, or text")
+    there = seen(records.items)
+    example = dict(zip(("prompt", "reply"), wordiest(records.items, there))) or {"prompt": "a"}
+    typed = ",".join(f"{meaning}={column}" for meaning, column in example.items())
+    return (f"{name} has no format that is known here; its columns are {', '.join(there) or 'none'}. Say what they mean, for example "
+            f"--columns {typed} (in Python columns={json.dumps(example, ensure_ascii=False)}); the meanings are {', '.join(MEANINGS)}")
+
+
+def wordiest(items: Items, columns: Sequence[str]) -> list[str]:
+    """The one or two columns with the most words, in the file's order: an example with them is likely to be of use."""
+    words = {each: sum(len(re.findall(r"[^\W\d_]{2,}\s", str(item.get(each, ""))[:2000])) for _, item in items[:LOOKED_AT]) for each in columns}
+    best = sorted(columns, key=lambda each: -words[each])[:2]
+    return [each for each in columns if each in best and 2 * words[each] >= words[best[0]]]
+
+
+def seen(items: Items) -> list[str]:
+    """The columns of the records, in the order of their first appearance."""
+    return list(dict.fromkeys(str(key) for _, item in items[:1000] for key in item))

@@ -1,0 +1,39 @@
+"""Rows of the store as data frames; pandas is imported only when somebody asks for one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.checks import recipe_of
+from workbench.records import Run
+
+
+def of_runs(runs: Sequence[Run]) -> Any:
+    """A row per run, indexed by id."""
+    import pandas
+
+    columns = ["id", "stage", "state", "step", "total", "minutes", "round", "from", "error"]
+    rows = []
+    for run in runs:
+        minutes = ((run.ended or time.time()) - run.started) / 60 if run.started else None
+        came_from = ", ".join(recipe_of(run).needs())
+        rows.append([run.id, run.stage, run.state, run.step, run.total, minutes, run.round, came_from, run.error])
+    return pandas.DataFrame(rows, columns=columns).set_index("id")
+
+
+def of_metrics(rows: Sequence[tuple[int, str, float | None]]) -> Any:
+    """A column per metric, indexed by step."""
+    import pandas
+
+    frame = pandas.DataFrame(rows, columns=["step", "key", "value"]).astype({"value": float})
+    return frame.pivot(index="step", columns="key", values="value").rename_axis(columns=None)
+
+
+def of_samples(samples: Sequence[Mapping[str, Any]]) -> Any:
+    """A row per sample."""
+    import pandas
+
+    rows = [{"step": s["step"], "place": s["place"], "prompt": s["prompt"][-1]["content"], "reply": s["reply"], **s["record"]} for s in samples]
+    return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=["step", "place", "prompt", "reply"])

@@ -1,0 +1,300 @@
+"""The verbs. A lab is a folder: one database, one folder of adapters; every verb is a method. No torch: work happens in the worker."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench import annotator, checks, corpus, doctor, frames, library, packs, process
+from workbench.errors import AdapterError, CorpusError, LabError, RunFailed
+from workbench.plan import Plan, plan
+from workbench.recipes import EvaluateRecipe, PpoRecipe, Recipe, ReplyRecipe, RewardRecipe, SftRecipe
+from workbench.records import Comparison, CorpusEntry, Messages, Run
+from workbench.store import Store
+
+
+class Lab:
+    """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
+
+    def __init__(self, home: str | Path) -> None:
+        self.home = Path(home).expanduser().resolve()
+        try:
+            for part in ("adapters", "checkpoints", "corpora"):
+                (self.home / part).mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise LabError(f"cannot make a lab in {self.home}: {fault.strerror}; choose a folder you may write to") from fault
+        self.store = Store(self.home / "lab.db")
+
+    # --- runs
+
+    def start(self, recipe: Recipe) -> Run:
+        """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
+        checks.check_recipe(self.store, recipe)
+        run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
+        self.ensure_worker()
+        return run
+
+    def plan(self, recipe: Recipe, measure: int = 0) -> Plan:
+        """Memory at the peak of a run, by part; with `measure`, so many steps are taken in a process of their own to see."""
+        return plan(self.store, recipe, process.measure(self.home, recipe, measure) if measure else 0.0)
+
+    def demo(self, seed: int = 0, judge: str = "simulated", **knobs: Mapping[str, Any]) -> list[Run]:
+        """Queues the customer-service chain; with judge="person" it stops where the ranking begins, `demo_rest` goes on.
+
+        `knobs` vary single stages: demo(sft={"steps": 5}, ppo={"steps": 2}).
+        """
+        sft = self.start(SftRecipe(seed=seed).replace(**knobs.get("sft", {})))
+        replies = self.start(ReplyRecipe(adapters=sft.id, annotator=judge, seed=seed).replace(**knobs.get("replies", {})))
+        return [sft, replies] + (self.demo_rest(sft.id, seed, **knobs) if judge == "simulated" else [])
+
+    def demo_rest(self, after: str, seed: int = 0, **knobs: Mapping[str, Any]) -> list[Run]:
+        """Queues what follows the ranking: reward model, PPO, held-out comparison."""
+        reward = self.start(RewardRecipe(sft=after, seed=seed).replace(**knobs.get("reward", {})))
+        ppo = self.start(PpoRecipe(sft=after, reward=reward.id, seed=seed).replace(**knobs.get("ppo", {})))
+        return [reward, ppo, self.start(EvaluateRecipe(a=ppo.id, b=after, seed=seed).replace(**knobs.get("evaluate", {})))]
+
+    def wait(self, name: str, progress: Callable[[Run], None] | None = None) -> Run:
+        """Waits until a run is over, with a progress bar and ETA. Raises RunFailed with the reason if it did not end well."""
+        from workbench.progress import bar
+
+        show = progress or bar(name)
+        while True:
+            run = self.run(name)
+            show(run)
+            if run.state in ("done", "stopped", "paused"):
+                return run
+            if run.is_over:
+                raise RunFailed(f"{name} {run.state}: {run.error}")
+            self.ensure_worker()
+            time.sleep(0.2)
+
+    def stop(self, name: str) -> Run:
+        """Asks a run to save its adapter and end after the present step; a queued or paused one ends at once."""
+        if not self.store.set_state(name, "stopped", ("queued",), "stopped before it began"):
+            self._wish(name, "stop")
+        return self.run(name)
+
+    def pause(self, name: str) -> Run:
+        """Asks a run to save everything and free the device after the present step; `resume` goes on bit for bit."""
+        if not self.store.set_state(name, "paused", ("queued",)):
+            self._wish(name, "pause")
+        return self.run(name)
+
+    def resume(self, name: str) -> Run:
+        """Queues a paused, stopped, failed or lost run again; it goes on from its last checkpoint."""
+        run = self.run(name)
+        checks.check_recipe(self.store, self.recipe(name))
+        if not self.store.set_state(name, "queued", ("paused", "stopped", "failed", "lost")):
+            raise LabError(f"{name} is {run.state}; only a paused, stopped, failed or lost run can be resumed")
+        self.ensure_worker()
+        return self.run(name)
+
+    def run(self, name: str) -> Run:
+        self.sweep()
+        return self.store.run(name)
+
+    def list_runs(self) -> list[Run]:
+        """Every run, oldest first, as snapshots."""
+        self.sweep()
+        return self.store.runs()
+
+    def recipe(self, name: str) -> Recipe:
+        return checks.recipe_of(self.store.run(name))
+
+    def runs(self) -> Any:
+        """A data frame with a row per run: stage, state, step, total, minutes, round, from, error."""
+        return frames.of_runs(self.list_runs())
+
+    def metrics(self, name: str, after: int = -1) -> Any:
+        """A data frame indexed by step, a column per metric; gaps are NaN."""
+        self.store.run(name)
+        return frames.of_metrics(self.store.metrics(name, after))
+
+    def samples(self, name: str) -> Any:
+        """A data frame of the replies to the fixed prompts: step, place, prompt (last user turn), reply, and numbers."""
+        self.store.run(name)
+        return frames.of_samples(self.store.samples(name))
+
+    def plot(self, name: str) -> Any:
+        """A Plotly figure of the run's main curves."""
+        from workbench import plots
+
+        return plots.figure(self.store.run(name).stage, self.metrics(name), title=name)
+
+    def summary(self, name: str) -> Mapping[str, Any]:
+        """The figures a run ended with (for a held-out comparison: its table)."""
+        return self.run(name).summary
+
+    def doctor(self, name: str) -> list[doctor.Finding]:
+        """What is wrong with a run, worst and likeliest cause first, each with the figures and a remedy; empty if nothing is."""
+        run, recipe = self.run(name), self.recipe(name)
+        return doctor.examine(run.stage, recipe, self.store.metrics(name), checks.judge_of(self.store, recipe))
+
+    def delete(self, name: str) -> None:
+        """Removes a run that is over, with its adapter and checkpoint. Refuses while another run builds on it."""
+        run = self.run(name)
+        if not run.is_over:
+            raise LabError(f"{name} is {run.state}; stop it first")
+        users = [r.id for r in self.store.runs() if r.id != name and name in self.recipe(r.id).needs()]
+        if users:
+            raise LabError(f"{name} is what {', '.join(users)} came from; delete those first")
+        self.store.delete_run(name)
+        for place in ("adapters", "checkpoints"):
+            shutil.rmtree(self.home / place / name, ignore_errors=True)
+
+    # --- talking and judging
+
+    def ask(self, messages: Messages | str, adapters: Sequence[str], *, reply_tokens: int = 128, temperature: float = 0.7,
+            seed: int | None = None) -> Comparison:
+        """Asks several adapters ("base" is none) the same; returns at once, the comparison fills itself. See `answer`."""
+        prompt = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+        if not prompt or prompt[-1]["role"] != "user" or not prompt[-1]["content"].strip():
+            raise CorpusError("a question is a list of messages that ends with the user's, which must not be empty")
+        if len(json_text := str(prompt)) > 100_000:
+            raise CorpusError(f"the question has {len(json_text):,} characters; at most 100,000 can be asked")
+        if not adapters:
+            raise AdapterError("name at least one adapter to ask, or \"base\"")
+        for name in adapters:
+            checks.check_adapter(self.store, name, may_be_queued=False)
+        seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+        order = list(range(len(adapters)))
+        random.Random(seed).shuffle(order)
+        settings = {"reply_tokens": reply_tokens, "temperature": temperature, "seed": seed, "model": self.model_of(adapters)}
+        [number] = self.store.add_comparisons([{"kind": "chat", "prompt": prompt, "settings": settings, "shown": order, "state": "waiting",
+                                                "round": self.round, "replies": [{"adapter": name} for name in adapters]}])
+        self.ensure_worker()
+        return self.store.comparison(number)
+
+    def answer(self, number: int, timeout_seconds: float = 600.0) -> Comparison:
+        """Waits until every reply of a comparison is written. Raises LabError with the reason if that failed."""
+        end = time.monotonic() + timeout_seconds
+        while time.monotonic() < end:
+            found = self.store.comparison(number)
+            if found.state == "failed":
+                raise LabError(f"no answer: {found.error}")
+            if found.state not in ("waiting", "writing"):
+                return found
+            self.ensure_worker()
+            time.sleep(0.1)
+        raise LabError(f"comparison {number} was not answered within {timeout_seconds:.0f} s; is a long run in the way? See `workbench runs`")
+
+    def hush(self, number: int) -> None:
+        """Stops the writing of a comparison; what was written stays."""
+        if self.store.comparison(number).state in ("waiting", "writing"):
+            self.store.set_comparison_state(number, "ready")
+
+    def judge(self, comparison: int | Comparison, ranking: Sequence[Sequence[int]], *, annotator: str = "me", source: str = "human",
+              rubric: str = "", seconds: float | None = None) -> None:
+        """Stores a ranking of replies, best first, ties together: [[0], [2, 1]]. Partial rankings leave replies out."""
+        found = self.store.comparison(comparison if isinstance(comparison, int) else comparison.id)
+        named = [place for group in ranking for place in group]
+        k = len(found.replies)
+        if not named or len(set(named)) != len(named) or not all(isinstance(p, int) and 0 <= p < k for p in named) or not all(ranking):
+            raise CorpusError(f"ranking {ranking!r} is not an order of the {k} replies 0 to {k - 1}, best first, each at most once")
+        if found.state in ("waiting", "writing", "failed"):
+            raise LabError(f"comparison {found.id} is {found.state}; wait until its replies are written")
+        self.store.set_judgement(found.id, "judged", [list(g) for g in ranking], source=source, annotator=annotator, rubric=rubric, seconds=seconds)
+
+    def judge_bad(self, number: int, annotator: str = "me", seconds: float | None = None) -> None:
+        """Records that no reply is acceptable; such a comparison trains nothing but is kept."""
+        self.store.set_judgement(number, "bad", None, source="human", annotator=annotator, seconds=seconds)
+
+    def skip(self, number: int, annotator: str = "me") -> None:
+        self.store.set_judgement(number, "skipped", None, source="human", annotator=annotator)
+
+    def undo_judgement(self, number: int) -> None:
+        """Takes a judgement back; the comparison waits to be ranked again."""
+        self.store.set_judgement(number, "ready", None)
+
+    def judge_simulated(self, pack: str = "customer-service", seed: int = 0) -> int:
+        """Lets the pack's scoring rule rank everything that waits to be ranked, marked as simulated; returns how many."""
+        rules, waiting = packs.load(pack).annotator(), self.to_rank(limit=100_000)
+        for item in waiting:
+            ranking = annotator.rank([r.text for r in item.replies], rules, random.Random(f"{seed} {item.id}"))
+            self.judge(item, ranking, annotator="simulated", source="simulated")
+        return len(waiting)
+
+    def to_rank(self, limit: int = 1) -> list[Comparison]:
+        """The comparisons that wait for a person's ranking, oldest first."""
+        return self.store.comparisons("kind='ranking' and state='ready'", limit=limit)
+
+    def ranking_counts(self) -> dict[str, int]:
+        """How many ranking items are in each state: ready, judged, skipped, bad."""
+        return self.store.count_comparisons("ranking")
+
+    def win_rate(self, a: str, b: str) -> dict[str, Any]:
+        """How often a's replies were ranked above b's: wins, losses, ties, rate, low, high (95 %), n. Ties count a half."""
+        from workbench import votes
+
+        return votes.win_rate(self.store.comparisons("state='judged'"), a, b)
+
+    # --- rows
+
+    def import_rows(self, path: str | Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "") -> CorpusEntry:
+        """Reads a file of any known format into a corpus of this lab; all of it or nothing. Raises CorpusError."""
+        return library.bring(self.store, Path(path), name, columns, shape)
+
+    def export_rows(self, name: str, path: str | Path, format: str = "", shape: str = "") -> int:
+        """Writes a corpus in TRL's columns as jsonl, json, csv or parquet (by default what the path says); returns how many lines."""
+        return library.export(self.store, name, Path(path), format, shape)
+
+    def edit_row(self, name: str, number: int, texts: Sequence[str]) -> corpus.Row:
+        """Gives row `number` (from 1) of an imported corpus new texts: those of its turns, then those of its replies."""
+        return library.edit(self.store, name, number, texts)
+
+    def drop_rows(self, name: str, numbers: Sequence[int]) -> CorpusEntry:
+        """Takes rows (from 1) out of an imported corpus."""
+        return library.drop(self.store, name, numbers)
+
+    def add_demonstration(self, prompt: str, reply: str, name: str = library.OWN, system: str = "") -> CorpusEntry:
+        """Adds a demonstration that you wrote to a corpus, which is begun where there is none."""
+        return library.add_demonstration(self.store, prompt, reply, name, system)
+
+    def rows(self, name: str, shape: str, held_out: bool = False) -> list[Any]:
+        return corpus.rows(self.store, name, shape, held_out)
+
+    def corpora(self, shape: str) -> list[str]:
+        """The names a recipe may use where it wants rows of a shape."""
+        imported = [e.name for e in self.store.corpora() if e.shape == shape or (shape == "prompts" and e.shape in ("demonstrations", "preferences"))]
+        if shape == "preferences":
+            return [corpus.RANKINGS, *imported]
+        return packs.names() + imported
+
+    # --- adapters and the worker
+
+    @property
+    def round(self) -> int:
+        """The present turn of SFT -> rankings -> reward -> PPO."""
+        return 1 + sum(1 for r in self.store.runs() if r.stage == "ppo" and r.state == "done")
+
+    def adapters(self, stage: str = "") -> list[str]:
+        """Finished adapters a person can talk to or build on, oldest first."""
+        return checks.ready_adapters(self.store, stage)
+
+    def model_of(self, adapters: Sequence[str]) -> str:
+        """The base model that adapters share. Raises AdapterError when they do not share one."""
+        return checks.model_of(self.store, list(adapters))
+
+    def ensure_worker(self) -> None:
+        """Starts the worker if something waits and none is there. Cheap, idempotent, safe to call from anywhere."""
+        process.ensure(self.store, self.home)
+
+    def worker_is_alive(self) -> bool:
+        return process.is_alive(self.home)
+
+    def sweep(self) -> None:
+        """Marks runs whose worker died as lost."""
+        process.sweep(self.store, self.home)
+
+    def _wish(self, name: str, wish: str) -> None:
+        run = self.run(name)
+        if run.state == "paused" and wish == "stop":
+            self.store.set_state(name, "stopped", ("paused",))
+        elif run.state != "running":
+            raise LabError(f"{name} is {run.state}; only a running or queued run can be told to {wish}")
+        else:
+            self.store.wish(name, wish)

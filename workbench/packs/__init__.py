@@ -1,0 +1,94 @@
+"""Domain packs: a folder of demonstrations, prompts, plain text, a rubric and a simulated annotator each.
+
+May know the layout of those folders; must not know models, stores or stages, so it imports nothing heavy.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import CorpusError
+
+ROOT = Path(__file__).parent
+SPLITS = ("train", "held_out")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One domain: what the assistant should know, how it should speak, and how its replies are judged."""
+
+    name: str
+    title: str
+    about: str
+    system: str
+    rubric: str
+    rubric_version: str
+    folder: Path
+
+    def demonstrations(self) -> list[list[dict[str, str]]]:
+        """Conversations to imitate, each opened by the system message and closed by the assistant."""
+        return [self._with_system(row) for row in _rows(self.folder / "demonstrations.jsonl")]
+
+    def prompts(self, split: str) -> list[list[dict[str, str]]]:
+        """Conversations that wait for a reply; ``split`` is "train" or "held_out"."""
+        if split not in SPLITS:
+            raise CorpusError(
+                f"the prompts of pack {self.name!r} have no split {split!r}; choose {' or '.join(SPLITS)}"
+            )
+        return [self._with_system(row) for row in _rows(self.folder / "prompts.jsonl") if row["split"] == split]
+
+    def texts(self) -> list[str]:
+        """Plain English outside the domain, to measure how much of it a model forgets."""
+        return [row["text"] for row in _rows(self.folder / "text.jsonl")]
+
+    def annotator(self) -> dict[str, Any]:
+        """The rules by which ``workbench.annotator`` stands in for a person; a fresh copy at each call."""
+        return _json(self.folder / "annotator.json")
+
+    def _with_system(self, row: dict[str, Any]) -> list[dict[str, str]]:
+        return [{"role": "system", "content": self.system}, *row["messages"]]
+
+
+def names() -> list[str]:
+    """Names of the packs that come with the workbench, in alphabetical order."""
+    return sorted(_folders())
+
+
+def load(name: str) -> Pack:
+    """The pack of that name; its rows are read when asked for."""
+    folders = _folders()
+    if name not in folders:
+        raise CorpusError(f"there is no pack {name!r}; there is {', '.join(sorted(folders)) or 'none at all'}")
+    folder = folders[name]
+    card = _json(folder / "pack.json")
+    return Pack(
+        name=card["name"],
+        title=card["title"],
+        about=card["about"],
+        system=card["system"],
+        rubric=(folder / "rubric.md").read_text(encoding="utf-8"),
+        rubric_version=card["rubric_version"],
+        folder=folder,
+    )
+
+
+def _folders() -> dict[str, Path]:
+    # A pack is called what its card says: folder names cannot hold a hyphen and stay importable.
+    return {_json(card)["name"]: card.parent for card in ROOT.glob("*/pack.json")}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise CorpusError(f"{path} is not valid JSON ({error}); correct it there") from error
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError as error:
+            raise CorpusError(f"line {number} of {path} is not valid JSON ({error}); correct or delete it") from error

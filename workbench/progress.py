@@ -1,0 +1,38 @@
+"""A progress bar for a run, in a terminal or a notebook: a view of the run's row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from workbench.records import Run
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on."""
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def line(run: Run) -> str:
+    """One line that says where a run stands."""
+    eta = f", {clock(run.eta_seconds)} to go" if run.eta_seconds else ""
+    steps = f" step {run.step}/{run.total}" if run.total else ""
+    return f"{run.id} {run.state}{steps}{eta}" + (f": {run.note}" if run.note else "")
+
+
+def bar(name: str) -> Callable[[Run], None]:
+    """A function that draws each snapshot of a run."""
+    from tqdm.auto import tqdm
+
+    shown = tqdm(desc=name, total=None, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {postfix}")
+
+    def draw(run: Run) -> None:
+        shown.total, shown.n = run.total or None, run.step
+        eta = f"{clock(run.eta_seconds)} to go " if run.eta_seconds else ""
+        shown.set_postfix_str(f"{run.state} {eta}{run.note}", refresh=False)
+        shown.refresh()
+        if run.is_over:
+            shown.close()
+
+    return draw
