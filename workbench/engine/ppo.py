@@ -138,10 +138,11 @@ def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tenso
 
 def padding_gap(backbone: Backbone, rows: Rows, score: Tensor) -> float:
     """How much a score changes when the most padded row is read without its padding; 0 but for rounding."""
-    row, t = int(rows.attention.sum(1).argmin()), rows.mask.shape[1]
-    said = rows.mask[row].bool()
-    columns = torch.cat([rows.attention[row, : -t - 1].bool(), said, rows.attention[row, -1:].bool()])
-    alone = Rows(rows.ids[row : row + 1, columns], rows.attention[row : row + 1, columns], rows.mask[row : row + 1, said])
+    row = int(rows.attention.sum(1).argmin())
+    is_real = rows.attention[row].bool()
+    count = int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1  # what closes the row is the last real token, said or not
+    ids, attention = rows.ids[row : row + 1, is_real], rows.attention[row : row + 1, is_real]
+    alone = Rows(ids, attention, attention.new_ones(1, count))
     return abs(float(score_replies(backbone, "reward", alone, 1)[0] - score[row]))
 
 
