@@ -31,19 +31,12 @@ def build(lab: Lab) -> gr.Blocks:
         sidebar.build(lab)
         run_bar.build(lab)
         selected = gr.Textbox(visible="hidden", elem_id="selected-run", container=False)
-        with gr.Tabs(elem_id="tabs") as tabs:
-            page = Page(lab, selected, tabs, blocks)
+        with gr.Tabs(elem_id="tabs"):
+            page = Page(lab, selected, blocks)
             for name, label in TABS.items():
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}") as tab:
                     page.tab[name] = tab
                     BUILDERS[name].build(lab, page)
                 tab.select(None, js=f"() => wb.noteTab('{name}')", show_progress="hidden")
         selected.change(None, selected, js="(run) => wb.noteRun(run)", show_progress="hidden")
-        blocks.load(where_to_begin, outputs=[tabs, selected], show_progress="hidden")
     return blocks
-
-
-def where_to_begin(request: gr.Request) -> tuple[gr.Tabs, str]:
-    """The tab and the run of the address, so that a reload shows what was there."""
-    tab = request.query_params.get("tab", "overview")
-    return gr.Tabs(selected=tab if tab in TABS else "overview"), request.query_params.get("run", "")[:80]

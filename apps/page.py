@@ -31,7 +31,6 @@ class Page:
 
     lab: Lab
     selected: gr.Textbox  # id of the run a person looks at; hidden, mirrored in the address as ?run=
-    tabs: gr.Tabs
     blocks: gr.Blocks  # `page.blocks.load(...)` runs when the page is opened
     tab: dict[str, gr.Tab] = field(default_factory=dict)  # by id; `page.tab["ppo"].select(...)` runs when it is opened
 

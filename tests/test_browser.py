@@ -33,6 +33,7 @@ SECONDS = 30.0  # that the page may take on a busy machine
 WORK_SECONDS = 90.0  # the same for the worker, which loads a model first
 # What Gradio's own streams say when a page is left while they are open; nobody sees it.
 FAREWELLS = ("AbortError: signal is aborted", "Connection errored out")
+HEALS = "parts missing; it is loaded again"
 HOSTILE = "<img src=http://evil.example/x.png onerror=\"window.owned=1\"><script>window.owned=1</script> **Hello?**"
 POINTS = "(tab) => Math.max(0, ...[...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].flatMap((p) => p.data.map((t) => t.x.length)))"
 
@@ -46,8 +47,10 @@ class Visit:
     home: str
     errors: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
+    healed: int = 0
 
     def hear(self, kind: str, text: str) -> None:
+        self.healed += HEALS in text
         if kind == "error" and not any(farewell in text for farewell in FAREWELLS):
             self.errors.append(text)
 
@@ -132,7 +135,7 @@ def visit(address: tuple[str, Lab]) -> Iterator[Visit]:
     expect.set_options(timeout=SECONDS * 1000)
     with playwright.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         page.set_default_timeout(SECONDS * 1000)
         found = Visit(page, lab, home)
         page.on("pageerror", lambda fault: found.errors.append(str(fault)))
@@ -283,7 +286,26 @@ def test_a_deep_link_opens_its_tab(visit: Visit) -> None:
         assert f"tab={tab}" in visit.page.url
 
 
+MISHAP = """if (!sessionStorage.mishap) {
+  sessionStorage.mishap = 1;
+  setInterval(() => document.getElementById("run-bar")?.remove(), 20);
+  setTimeout(() => { throw new TypeError("planted"); }, 1000);
+}"""
+
+
+def test_a_page_that_gradio_leaves_unfinished_is_loaded_again(visit: Visit) -> None:
+    """Its runtime stumbles now and then and leaves parts out; here the run bar goes missing on the first load."""
+    page = visit.page.context.new_page()
+    page.add_init_script(MISHAP)
+    with page.expect_console_message(lambda line: HEALS in line.text):
+        page.goto(f"{visit.home}?tab=runs&run=reward-1")
+    expect(page.locator("#run-bar .wb-state")).to_have_text("done")
+    expect(page.locator("#tab-runs")).to_be_visible()
+    page.close()
+
+
 def test_the_browser_met_no_error_no_other_host_and_no_markup_of_a_model(visit: Visit) -> None:
-    assert visit.errors == []
+    ours = [error for error in visit.errors if not visit.healed or "/assets/" not in error]  # a page that healed had met a fault of Gradio's
+    assert ours == []
     assert visit.strangers == []
     assert visit.page.evaluate("window.owned") is None

@@ -81,13 +81,20 @@ window.wb = (() => {
     history.replaceState(null, "", url);
   }
 
+  const SELECTED = "#selected-run textarea, #selected-run input";
   const asked = (key) => new URL(location).searchParams.get(key) || "";
 
-  // Gradio selects the first tab before it goes to the one of the address, which must still be there then:
-  // nothing is noted until that tab is reached, or a person chose another.
+  // Gradio opens the first tab; the one of the address follows as soon as it is there, unless a person was quicker.
   const begun = asked("tab");
   let isSettled = !begun;
   for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, () => (isSettled = true), { capture: true, once: true });
+  function begin(tries) {
+    const handle = document.getElementById(`tab-${begun}-button`) || document.getElementById("tab-overview-button");
+    if (!handle || !document.querySelector(SELECTED)) return tries < 600 && setTimeout(begin, 50, tries + 1);
+    if (asked("run")) select(asked("run"));
+    if (!isSettled) handle.click();
+  }
+  setTimeout(begin, 0, 0);
   const noteTab = (name) => {
     isSettled ||= name === begun;
     if (isSettled) address({ tab: name });
@@ -100,7 +107,7 @@ window.wb = (() => {
 
   // The hidden textbox carries the choice to Python; the event carries it to the panels.
   function select(run) {
-    const box = document.querySelector("#selected-run textarea, #selected-run input");
+    const box = document.querySelector(SELECTED);
     if (box && box.value !== run) {
       box.value = run;
       box.dispatchEvent(new Event("input", { bubbles: true }));
@@ -156,6 +163,25 @@ window.wb = (() => {
     });
     return made;
   }
+
+  // Gradio's runtime can stumble while it puts a page together (sveltejs/svelte#18799) and leave parts of it out for good.
+  // A page that met a fault and has no run bar five seconds later is loaded again: twice at most, so it never loops.
+  const stands = () => document.querySelector("#run-bar .wb-line") !== null;
+  let isWatching = false;
+  function heal() {
+    if (stands() || isWatching) return;
+    isWatching = true;
+    setTimeout(() => {
+      const tries = Number(sessionStorage.getItem("wb-heal") || 0);
+      isWatching = false;
+      if (stands() || tries >= 2) return;
+      sessionStorage.setItem("wb-heal", tries + 1);
+      console.warn("The page came up with parts missing; it is loaded again.");
+      location.reload();
+    }, 5000);
+  }
+  for (const event of ["error", "unhandledrejection"]) addEventListener(event, heal);
+  setTimeout(() => stands() && sessionStorage.removeItem("wb-heal"), 15000);
 
   return { LIVE, el, button, put, number, clock, tip, shows, poll, asked, noteTab, noteRun, select, open, link, state, table, result, sure };
 })();
