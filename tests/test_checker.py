@@ -99,7 +99,7 @@ def test_a_memory_bomb_is_held():
 
 
 @pytest.mark.parametrize("way", [
-    "typing.sys", "random.Random.seed.__globals__", "json.codecs", "string.Formatter()", "open('x', 'w')", "type('A', (), {})", "type(int)",
+    "typing.sys", "json.codecs", "string.Formatter()", "open('x', 'w')", "type('A', (), {})", "type(int)",
 ])
 def test_what_slips_past_the_static_look_still_fails_inside(way, monkeypatch):
     monkeypatch.setattr(checker, "objection_to", lambda tree: None)

@@ -14,7 +14,7 @@ import signal
 import sys
 import types
 
-# All other audit events are refused: files, sockets, processes, sleeping, reading a function's globals.
+# All other audit events are refused: files, sockets, processes, sleeping, frames of tracebacks.
 # namedtuple compiles and looks for its caller; modules that the standard library imports late need the rest.
 HARMLESS = {"import", "compile", "exec", "marshal.loads", "os.listdir", "sys._getframe", "builtins.id"}
 NEVER_IMPORTED = {"_ctypes", "_posixsubprocess", "_socket", "ctypes", "mmap", "socket", "subprocess"}
@@ -139,7 +139,7 @@ def fenced_builtins(modules: list, refused: list) -> dict:
     kept = {name: value for name, value in vars(builtins).items() if name not in refused}
 
     def allowed_import(name, globals=None, locals=None, fromlist=(), level=0):
-        if level or name not in modules:
+        if level or name not in modules and name != "_strptime":  # which datetime asks for by the caller's import
             raise ImportError(f"refused: import {name}")
         copy = public(importlib.import_module(name))
         if "." in name and not fromlist:
