@@ -130,7 +130,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
         rows = corpus.rows(store, recipe.preferences, "preferences")
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(2, 1, recipe.micro_batch * usual(rows), length, 64, decoded, **lora)
+        return Load(2, 1, recipe.micro_batch * length, length, 64, decoded, **lora)
     length = long(corpus.rows(store, recipe.prompts, "prompts")) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         rows = min(recipe.micro_batch, recipe.minibatch)
@@ -150,12 +150,6 @@ def sft_of(store: Store, recipe: Recipe) -> SftRecipe:
 
 def model_of(store: Store, recipe: Recipe) -> str:
     return checks.root_model(store, recipe.needs()[0]) if recipe.needs() else checks.latest_model(store)
-
-
-def usual(rows: Sequence[Any]) -> float:
-    """Tokens of a row on average: of many rows in no order, long and short even out."""
-    lengths = [size for row in rows for size in sizes(row)]
-    return sum(lengths) / len(lengths)
 
 
 def long(rows: Sequence[Any]) -> float:

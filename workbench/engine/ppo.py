@@ -139,7 +139,7 @@ def padding_gap(backbone: Backbone, rows: Rows, score: Tensor) -> float:
     """How much a score changes when the most padded row is read without its padding; 0 but for rounding."""
     row = int(rows.attention.sum(1).argmin())
     is_real = rows.attention[row].bool()
-    count = int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1  # what closes the row is the last real token, said or not
+    count = max(0, int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1)  # what closes the row is the last real token, said or not
     ids, attention = rows.ids[row : row + 1, is_real], rows.attention[row : row + 1, is_real]
     alone = Rows(ids, attention, attention.new_ones(1, count))
     return abs(float(score_replies(backbone, "reward", alone, 1)[0] - score[row]))
