@@ -18,7 +18,7 @@ from workbench.recipes import DEFAULT_MODEL, EvaluateRecipe, PpoRecipe, Recipe, 
 from workbench.store import Store
 
 PROGRAM = 0.42e9  # bytes that Python, torch, transformers and peft take before anything is loaded (measured)
-UNEVEN = 1.35  # what the allocator holds for each byte asked while training, mostly gaps between blocks (measured)
+UNEVEN = 1.55  # what the allocator holds for each byte asked while training, mostly gaps between blocks (measured)
 KERNELS = 0.35e9  # compiled products and their buffers, once something is trained (measured)
 LOGITS = 2**24  # numbers held at once while log-probabilities are read; engine/fused.py
 LETTERS_PER_TOKEN, TOKENS_PER_TURN = 3.85, 5  # of English in a Llama-like vocabulary, and of the chat template
