@@ -193,3 +193,29 @@ def test_every_file_of_every_pack_is_installed(any_pack):
     project = tomllib.loads((packs.ROOT.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     kinds = {Path(pattern).suffix for pattern in project["tool"]["setuptools"]["package-data"]["workbench.packs"]}
     assert {file.suffix for file in any_pack.folder.iterdir() if file.is_file()} <= kinds
+
+
+def test_the_advice_lines_demonstrations_keep_to_its_window_and_break_no_rule():
+    careful = packs.load("careful-advice")
+    for reply in said_by("assistant", careful.demonstrations()):
+        assert 20 <= len(reply.split()) <= 60, reply
+        assert all(points > 0 for _, points in annotator.explain(reply, careful.annotator())), reply
+
+
+def test_the_advice_line_cites_a_note_only_where_there_was_one():
+    careful = packs.load("careful-advice")
+    cited = re.compile(r"\b(?:according to|the|your) (?:the )?(?:note|leaflet you quote|label in your note)\b", re.IGNORECASE)
+    given = re.compile(r"\bnote\b", re.IGNORECASE)
+    for _, question, reply in careful.demonstrations():
+        assert given.search(question["content"]) or not cited.search(reply["content"]), reply["content"]
+
+
+def test_the_advice_lines_topics_are_in_both_splits():
+    rows = list(packs._rows(packs.load("careful-advice").folder / "prompts.jsonl"))
+    train, held_out = ({row["topic"] for row in rows if row["split"] == split} for split in packs.SPLITS)
+    assert train == held_out and len(train) == 10
+
+
+def test_the_advice_lines_demonstrations_leave_room_to_improve():
+    careful = packs.load("careful-advice")
+    assert 1.5 < mean(annotator.score(talk[-1]["content"], careful.annotator()) for talk in careful.demonstrations()) < 2.4
