@@ -185,6 +185,8 @@ def test_on_the_advice_line_a_grave_fault_outweighs_any_one_merit(fault, careful
 
 
 @pytest.mark.parametrize("reply", ["You may have to see a doctor about it.", "It is not clear from here whether you have to pay.",
-                                   "They have to look at the papers first.", "If you have the lease at hand, show it to a lawyer."])
+                                   "They have to look at the papers first.", "If you have the lease at hand, show it to a lawyer.",
+                                   "I can't say whether you're entitled to a refund.", "Whether they have to pay you depends on the lease.",
+                                   "Call a doctor if you have a cold that won't go.", "I can't say you have an infection."])
 def test_on_the_advice_line_careful_words_are_no_verdict(reply, careful):
     assert not {"diagnosis", "verdict"} & set(dict(annotator.explain(reply, careful)))
