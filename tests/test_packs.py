@@ -120,8 +120,9 @@ def any_pack(request):
     return packs.load(request.param)
 
 
-def test_the_default_pack_is_there():
-    assert packs.DEFAULT in packs.names()
+def test_the_default_pack_comes_first():
+    assert packs.names()[0] == packs.DEFAULT
+    assert "careful-advice" in packs.names()[1:]
 
 
 def test_every_pack_has_rows_enough(any_pack):

@@ -64,15 +64,15 @@ class Pack:
 
 
 def names() -> list[str]:
-    """Names of the packs that come with the workbench, in alphabetical order."""
-    return sorted(_folders())
+    """Names of the packs that come with the workbench, the default first, the others in alphabetical order."""
+    return sorted(_folders(), key=lambda name: (name != DEFAULT, name))
 
 
 def load(name: str) -> Pack:
     """The pack of that name; its rows are read when asked for."""
     folders = _folders()
     if name not in folders:
-        raise CorpusError(f"there is no pack {name!r}; there is {', '.join(sorted(folders)) or 'none at all'}")
+        raise CorpusError(f"there is no pack {name!r}; there is {', '.join(names()) or 'none at all'}")
     folder = folders[name]
     card = _json(folder / "pack.json")
     return Pack(
