@@ -29,7 +29,7 @@ def test_start_returns_at_once_with_an_id(lab):
 
 @pytest.mark.parametrize(("recipe", "error", "message"), [
     (SftRecipe(model="no-such-model"), ModelError, "no model 'no-such-model'"),
-    (SftRecipe(corpus="nothing"), CorpusError, "no corpus 'nothing'; there are customer-service"),
+    (SftRecipe(corpus="nothing"), CorpusError, "no corpus 'nothing'; there are .*customer-service"),
     (ReplyRecipe(adapters="sft-9"), AdapterError, "no adapter 'sft-9'"),
     (RewardRecipe(sft="sft-1"), CorpusError, "no ranking yet: rank some replies"),
     (RewardRecipe(sft="sft-1", preferences="customer-service"), CorpusError, "has no preferences"),
