@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands
+from workbench import carrying, commands, packs
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -76,10 +76,12 @@ def add_app(verb: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def add_demo(verb: Callable[..., argparse.ArgumentParser]) -> None:
-    demo = verb("demo", commands.demo, "run the customer-service chain: SFT, replies, rankings, reward model, PPO, comparison", has_json=True)
+    demo = verb("demo", commands.demo, "run a pack's chain: SFT, replies, rankings, reward model, PPO, comparison", has_json=True)
     demo.add_argument("--seed", type=int, default=0, help="makes the chain repeatable (default: %(default)s)")
     demo.add_argument("--judge", choices=("simulated", "person"), default="simulated",
                       help="who ranks the replies: the pack's scoring rule, or you in the app (default: %(default)s)")
+    demo.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT, help="the domain (default: %(default)s)")
+    demo.add_argument("--fast", action="store_true", help="adapters on the upper 8 layers only and the value model on the policy's trunk")
     demo.add_argument("--set", action="append", default=[], metavar="STAGE.KNOB=VALUE", help="vary a stage, for example --set sft.steps=5")
 
 
