@@ -1,6 +1,7 @@
 """The store's table of recorded rollouts: one row per reply, its tokens in one compressed blob. SQL by way of the store.
 
-A blob is 32 bytes per token before and about 26 after compression: 1.5 KB for 56 tokens, SIZE
+A token takes 32 bytes, 28 deflated; a reply of 50 with its prompt and the database's pages 2.7 KB, and a PPO run of 24 steps that
+records 4 each 260 KB (measured on prompts of the customer-service pack).
 """
 
 from __future__ import annotations

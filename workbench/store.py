@@ -56,10 +56,10 @@ class Store:
             found = db.execute("pragma user_version").fetchone()[0]
             if found > VERSION:
                 raise LabError(f"{path} was written by a newer workbench (schema {found}, this one knows {VERSION}); upgrade the workbench")
-            for script in (SCHEMA, *LATER)[found:]:  # one transaction: a lab of an older workbench is brought up whole or not at all
+            for version, script in enumerate((SCHEMA, *LATER)[found:], start=found + 1):
                 for statement in filter(str.strip, script.split(";\n")):
                     db.execute(statement)
-            db.execute(f"pragma user_version={VERSION}")
+                db.execute(f"pragma user_version={version}")
 
     def connect(self) -> sqlite3.Connection:
         db = getattr(self.local, "db", None)

@@ -20,7 +20,7 @@ wb.Rollouts = class {
       this.follows = Number(this.slider.value) === this.steps.length - 1;
       this.ask(this.steps[Number(this.slider.value)]);
     });
-    new IntersectionObserver(([seen]) => ((this.isSeen = seen.isIntersecting), this.look())).observe(this.box);
+    new IntersectionObserver((seen) => ((this.isSeen = seen.at(-1).isIntersecting), this.look()), { rootMargin: "200px" }).observe(this.box);
     this.clear();
   }
 
