@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.test_browser import HOSTILE, SECONDS, Visit, address, expect, pytestmark, visit  # noqa: F401  (fixtures and marks of the same app)
-from tests.toy_rollouts import row
 from tests.test_worker import until
+from tests.toy_rollouts import row
 from workbench import rollouts
 from workbench.recipes import PpoRecipe, RewardRecipe, SftRecipe
 

@@ -52,10 +52,17 @@ def test_what_is_not_finite_is_null_in_the_file(tmp_path):
     ("nonsense", "line 2"), ("[1]", "no JSON object"), (json.dumps({k: v for k, v in FOREIGN.items() if k != "logprobs"}), "there is no logprobs"),
     (json.dumps({**FOREIGN, "ref_logprobs": [-1.0]}), "ref_logprobs must be a log-probability"),
     (json.dumps({**FOREIGN, "logprobs": [700.0, -1.0, -1.0]}), "at most 0"), (json.dumps({**FOREIGN, "logprobs": 3}), "line 2"),
-    (json.dumps({**FOREIGN, "step": "soon"}), "soon"), (json.dumps({**FOREIGN, "token_ids": ["x"]}), "line 2")])
+    (json.dumps({**FOREIGN, "step": "soon"}), "soon"), (json.dumps({**FOREIGN, "token_ids": ["x"]}), "line 2"),
+    (json.dumps({**FOREIGN, "messages": ["hi"]}), "line 2"), (json.dumps({**FOREIGN, "gold": "good"}), "good")])
 def test_a_line_that_is_no_rollout_is_refused_with_its_number(line, told, tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(FOREIGN) + "\n" + line)
     with pytest.raises(CorpusError, match=told):
+        loggingboard.read(tmp_path / "a.jsonl")
+
+
+def test_a_file_that_is_no_text_or_not_there_is_an_error_with_words(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CorpusError, match="line 1.*utf-8"):
         loggingboard.read(tmp_path / "a.jsonl")
     with pytest.raises(CorpusError, match="cannot read"):
         loggingboard.read(tmp_path / "none.jsonl")

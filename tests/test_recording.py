@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from tests import toy
 from tests.claims import moved
-from tests.roles import PPO, PROMPTS, digests
+from tests.roles import PPO, PROMPTS, digests, with_four_roles
 from workbench import annotator, packs
 from workbench.engine import ppo
 from workbench.engine.backbone import Backbone
@@ -23,6 +25,7 @@ def trained(request, tmp_path_factory) -> tuple[Backbone, list[RolloutRow]]:
     """The four roles as stored before a step, read back on a fresh base, and what the step recorded."""
     model, folder = request.getfixturevalue(request.param), tmp_path_factory.mktemp("adapters")
     live, fresh = moved(model), Backbone(model, "fp32")
+    live.chat.stops = [*range(0, 256, 9), live.chat.end_of_turn]  # some replies end, some are cut off
     for role in ("sft", "policy", "value", "reward"):
         live.save(role, folder / role, {})
         fresh.load(role, folder / role)
@@ -61,7 +64,8 @@ def near(found: list[float], wanted: list[float]) -> bool:
 
 def test_the_heatmaps_figures_equal_those_recomputed_by_hand_from_the_stored_adapters(trained):
     backbone, rows = trained
-    assert len(rows) == ALL.batch and any(abs(kl) > 0.01 for row in rows for kl in row.kl)
+    assert len(rows) == ALL.batch and {row.finish for row in rows} == {"ended", "cut"}
+    assert any(abs(kl) > 0.01 for row in rows for kl in row.kl)
     raw = []
     for row in rows:
         (logps, _), (reference, _) = (by_hand(backbone, role, row, ALL.temperature) for role in ("policy", "sft"))
@@ -94,8 +98,6 @@ def test_the_share_says_how_many_are_kept_and_keeping_them_changes_nothing(tiny)
 
 
 def test_a_value_on_the_policys_trunk_is_recorded_too(tiny):
-    from tests.roles import with_four_roles
-
     [step] = ppo.train(ALL.replace(value="shared"), with_four_roles(tiny, value="shared"), PROMPTS)
     assert all(any(row.values) and len(row.values) == len(row.ids) for row in step.rollouts)
 
@@ -108,6 +110,16 @@ def test_pieces_of_split_characters_add_up_to_the_reply(text):
     assert "".join(pieces) == text and len(pieces) == len(ids) and pieces[-1] == ""
     assert text.strip() == chat.text(ids)
     assert not any("\ufffd" in piece for piece in pieces), "half a character is shown with its last token"
+
+
+def test_a_tokenizer_that_writes_spaces_only_between_words_keeps_them():
+    words = ["<|im_start|>", "<|im_end|>", "\u2581Hello", "\u2581dear", "\u2581world", "!"]
+    core = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="!"))
+    core.decoder = decoders.Metaspace()
+    found = PreTrainedTokenizerFast(tokenizer_object=core, bos_token=words[0], eos_token=words[1])
+    found.add_special_tokens({"additional_special_tokens": toy.SPECIAL})
+    found.chat_template = toy.TEMPLATE
+    assert Chat(found).pieces([2, 3, 4, 5, 1]) == ["Hello", " dear", " world", "!", ""]
 
 
 def test_bytes_that_are_no_text_lose_no_token():

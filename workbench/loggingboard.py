@@ -52,6 +52,7 @@ def finite(value: float) -> float | None:
 def read(path: Path) -> list[RolloutRow]:
     """The rollouts of a file by whatever trainer; figures that it does not have are NaN. Raises CorpusError with the line."""
     rows: list[RolloutRow] = []
+    number = 1
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
@@ -76,10 +77,12 @@ def as_row(line: Mapping[str, Any], place: int) -> RolloutRow:
         raise KeyError(missing[0])
     count = min(len(line["response_tokens"]), len(line["logprobs"]))
     lists = {mine: numbers(line, name, count) for name, mine in LISTS.items()}
-    messages = line.get("messages") or [{"role": "user", "content": str(line["prompt"])}]
+    messages = [{key: str(turn[key]) for key in ("role", "content")} for turn in line.get("messages", [])]
+    gold = line.get("gold")
     ids = [int(token) for token in line.get("token_ids", [])][:count] or [-1] * count
-    return RolloutRow(int(line["step"]), int(line.get("place", place)), messages, [str(piece) for piece in line["response_tokens"][:count]], ids,
-                      number(line.get("reward")), line.get("gold"), str(line.get("finish_reason", "")), **lists)
+    return RolloutRow(int(line["step"]), int(line.get("place", place)), messages or [{"role": "user", "content": str(line["prompt"])}],
+                      [str(piece) for piece in line["response_tokens"][:count]], ids, number(line.get("reward")),
+                      None if gold is None else number(gold), str(line.get("finish_reason", "")), **lists)
 
 
 def numbers(line: Mapping[str, Any], name: str, count: int) -> list[float]:

@@ -1,7 +1,7 @@
 // One reply as a heatmap of its tokens: a colour per token, every figure of the token under the pointer or the focus.
 wb.Heatmap = class {
   static QUANTITIES = {
-    advantage: ["Advantage", "sd", () => "How much better (orange) or worse (blue) things went on from this token than the value model expected, against the batch's average, in standard deviations. The update makes orange tokens likelier and blue ones rarer."],
+    advantage: ["Advantage", "sd", () => "Better (orange) or worse (blue) than the value model expected, from this token on; in standard deviations of the batch. The update makes orange tokens likelier, blue ones rarer."],
     kl: ["KL", "nats", (weight) => `Drift. Orange: the policy makes this token likelier than the SFT model does; blue: rarer. Each token pays ${weight === null ? "kl_weight" : wb.number(weight)} times its KL, so PPO only drifts where reward is to be had.`],
     shift: ["Probability shift", "", () => "The policy's probability of this token less the SFT model's. Orange: it has become likelier; blue: rarer. KL is the ratio of the two, this is the difference."],
     value: ["Value", "", () => "What the value model expected the rest of the reply to earn, before this token was said. Orange: a good end was expected; blue: a bad one."],
