@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     ):
         verb(name, command, help).add_argument("run", metavar="RUN", help="for example sft-1")
     verb("samples", commands.samples, "print a run's latest replies to the fixed prompts", has_json=True).add_argument("run", metavar="RUN")
+    out = verb("rollouts", carrying.rollouts, "write a PPO run's recorded rollouts as RLLoggingBoard's JSONL, or list them", has_json=True)
+    out.add_argument("run", metavar="RUN", help="for example ppo-1")
+    out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
     add_ask(verb)
     add_rows(verb)

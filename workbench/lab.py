@@ -13,10 +13,12 @@ from workbench import annotator, checks, corpus, demo, doctor, frames, library, 
 from workbench.errors import AdapterError, CorpusError, LabError, RunFailed
 from workbench.plan import Plan, plan
 from workbench.recipes import Recipe, SftRecipe
+from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
 from workbench.store import Store
 
-class Lab:
+
+class Lab(Recorded):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
