@@ -12,7 +12,7 @@ from workbench.lab import Lab
 from workbench.probes import PROBES, verdict
 from workbench.recipes import RewardRecipe
 
-WORDS = {"good": "holds", "open": "not sure", "bad": "can be gamed"}
+WORDS = {"good": "holds", "open": "unsure", "bad": "fooled"}
 
 
 def build(lab: Lab, page: Page) -> None:
