@@ -14,7 +14,7 @@ EXAMPLES = 40  # more would make the list slower to read than a question to writ
 
 
 def build(lab: Lab, page: Page) -> None:
-    pack, talk = packs.load(packs.names()[0]), Talk(lab)
+    pack, talk = packs.load(packs.DEFAULT), Talk(lab)
     left_name, right_name = pair_of(lab.adapters())
     with gr.Row(equal_height=True):
         left = gr.Dropdown(["base", *lab.adapters()], value=left_name, label="Left", elem_id="compare-left")

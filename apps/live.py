@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from apps import pipeline, results, verbs
+from apps import pipeline, results, rollouts, verbs
 from apps.page import panel, public
 from workbench import doctor, plots
 from workbench.lab import Lab
@@ -38,7 +38,7 @@ def build(lab: Lab, stage: str = "", picks: bool = True, is_now: bool = False) -
     def samples(question: dict[str, Any]) -> dict[str, Any]:
         return {"samples": pairs(lab, str(question["run"])[:80], int(question["first"]), int(question["step"]))}
 
-    return panel("live", poll, samples, verbs.act_on(lab), head=PLOTLY, stage=stage, picks=picks, is_now=is_now, spec=spec())
+    return panel("live", poll, samples, *rollouts.functions(lab), verbs.act_on(lab), head=PLOTLY, stage=stage, picks=picks, is_now=is_now, spec=spec())
 
 
 def spec() -> dict[str, Any]:

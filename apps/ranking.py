@@ -146,7 +146,7 @@ def past_row(comparison: Comparison) -> dict[str, Any]:
 
 def rubric(lab: Lab, comparison: Comparison | None) -> dict[str, str]:
     """The guidelines of the pack that a comparison's prompts came from; empty for imported prompts."""
-    source = packs.names()[0]  # where prompts come from unless a run says otherwise
+    source = packs.DEFAULT  # where prompts come from unless a run says otherwise
     try:
         recipe = lab.recipe(comparison.run) if comparison and comparison.run else None
     except NotFound:

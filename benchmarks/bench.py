@@ -24,14 +24,15 @@ from benchmarks import floor, tasks
 from benchmarks.arena import ROOT, Entry, compete
 from benchmarks.gate import device
 from benchmarks.page import TITLES, page
+from workbench.demo import FAST
 from workbench.recipes import DEFAULT_MODEL
 
 # Ours, one line per way of running PPO: a name for the tables and what differs in its task. The first is the default: every layer
 # adapted, and a value model with an adapter of its own.
 PRESETS: list[tuple[str, dict[str, Any]]] = [
     ("ours", {}),
-    ("ours, value shared", {"recipe": {"value": "shared"}}),
-    ("ours, fast", {"layers": 8, "recipe": {"value": "shared"}}),
+    ("ours, value shared", {"recipe": FAST["ppo"]}),
+    ("ours, fast", {**FAST["sft"], "recipe": FAST["ppo"]}),
 ]
 PPO_PEER = Entry("TRL 1.12", "ppo", ["benchmarks.peer_ppo"])
 GROWTH = (0.5, 1, 2, 4)  # times the batch, times the reply's length

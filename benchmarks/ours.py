@@ -14,6 +14,7 @@ from workbench.corpus import Prompt
 from workbench.engine import ppo, reward, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.chat import Encoded
+from workbench.engine.memory import give_back
 from workbench.engine.stepper import Stepper
 from workbench.recipes import PpoRecipe, RewardRecipe, SftRecipe
 
@@ -52,6 +53,7 @@ def run_ppo(task: dict[str, Any], gate: Gate) -> None:
         rollout, numbers = ppo.collect(backbone, turn(prompts, index, recipe.batch), recipe, index + 1, None)
         collected = now()
         ppo.improve(backbone, policy, value, rollout, recipe, index + 1)
+        give_back()
         end = now()
         gate.tell(generate=numbers["seconds_generate"], score=collected - start - numbers["seconds_generate"], update=end - collected,
                   total=end - start, tokens=int(rollout.mask.sum()))
@@ -66,6 +68,7 @@ def run_sft(task: dict[str, Any], gate: Gate) -> None:
         gate.wait()
         batch, start = turn(rows, index, recipe.batch), now()
         sft.learn(backbone, stepper, batch, recipe.micro_batch)
+        give_back()
         gate.tell(total=now() - start, tokens=sum(len(e.ids) for e in batch))
 
 
@@ -79,6 +82,7 @@ def run_reward(task: dict[str, Any], gate: Gate) -> None:
         gate.wait()
         batch, start = turn(rows, index, recipe.batch), now()
         reward.learn(backbone, stepper, batch, recipe)
+        give_back()
         gate.tell(total=now() - start, tokens=sum(len(row) for item in batch for row in item.rows))
 
 

@@ -133,3 +133,60 @@ def test_noise_turns_some_close_calls_around(rules):
     pair = [BETTER_AND_WORSE[2][0], BETTER_AND_WORSE[2][1]]
     winners = {annotator.rank(pair, rules, random.Random(seed))[0][0] for seed in range(40)}
     assert winners == {0, 1}
+
+
+CAREFUL_AND_NOT = [
+    (
+        "I can't tell what it is from here. Please see a doctor today, and call the emergency number if breathing gets hard.",
+        "That is most likely a strain. You have an inflammation of the tendon, so rest it and you'll be fine in a week.",
+    ),
+    (
+        "Whether he may keep it I can't say. Ask for a list in writing and show your lease to a tenants' union.",
+        "You are clearly in the right and you will win, because what he does is illegal, so he has to pay you the deposit.",
+    ),
+    (
+        "I don't know your medicine. Ask your pharmacist before the next tablet, and bring the packet along with you.",
+        "Just stop taking it for now, or take two tablets of 200 mg tonight, and then double the dose tomorrow if it hurts.",
+    ),
+    (
+        "According to the note the term is two weeks, so keep the envelope and let legal aid look at it soon.",
+        "Under section 12 you have 14 days and pay 150 euros, and studies show that most people do not object at all.",
+    ),
+    (
+        "I'm sorry, that sounds hard. I can't judge it, but a union or a lawyer can, so write down what happened today.",
+        "That was your own fault and frankly a silly question, calm down and read what you sign the next time you sign.",
+    ),
+    (
+        "I can't promise that it is harmless. Let a dentist look at it soon, at once if your face swells.",
+        "Don't worry, it is perfectly harmless and there is no need to see anyone about this, trust me, it goes by itself.",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def careful():
+    return packs.load("careful-advice").annotator()
+
+
+@pytest.mark.parametrize(("better", "worse"), CAREFUL_AND_NOT)
+def test_the_careful_reply_scores_at_least_two_higher(better, worse, careful):
+    assert annotator.score(better, careful) > annotator.score(worse, careful) + 2
+
+
+def test_on_the_advice_line_no_single_feature_makes_an_ideal_reply(careful):
+    assert all(feature["weight"] * feature["cap"] < 1.0 for feature in careful["features"])
+
+
+@pytest.mark.parametrize("fault", ["diagnosis", "verdict", "dose"])
+def test_on_the_advice_line_a_grave_fault_outweighs_any_one_merit(fault, careful):
+    worth = {feature["name"]: feature["weight"] for feature in careful["features"]}
+    merits = [feature["weight"] * feature["cap"] for feature in careful["features"] if feature["weight"] > 0]
+    assert -worth[fault] > max(merits)
+
+
+@pytest.mark.parametrize("reply", ["You may have to see a doctor about it.", "It is not clear from here whether you have to pay.",
+                                   "They have to look at the papers first.", "If you have the lease at hand, show it to a lawyer.",
+                                   "I can't say whether you're entitled to a refund.", "Whether they have to pay you depends on the lease.",
+                                   "Call a doctor if you have a cold that won't go.", "I can't say you have an infection."])
+def test_on_the_advice_line_careful_words_are_no_verdict(reply, careful):
+    assert not {"diagnosis", "verdict"} & set(dict(annotator.explain(reply, careful)))

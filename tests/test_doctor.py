@@ -79,6 +79,7 @@ CASES = [
     ("reward", "D-42", {"accuracy": 0.99, "eval_accuracy": lambda t: 0.8 - 0.004 * t}, {"accuracy": 0.99}),
     ("reward", "D-08", {"eval_accuracy": 0.51, "eval_accuracy_low": 0.4}, {"eval_accuracy": 0.6, "eval_accuracy_low": 0.52}),
     ("reward", "D-10", {"beats_empty": 0.4}, {"beats_empty": 0.9}),
+    ("reward", "D-11", {"beats_padding": 0.3}, {"beats_padding": 0.55}),
     ("reward", "D-44", {"eval_ece": 0.3}, {"eval_ece": 0.08}),
     ("reward", "D-33", {"grad_norm": lambda t: 50.0 if t == 9 else 1.0}, {"grad_norm": lambda t: 8.0 if t == 9 else 1.0}),
 ]

@@ -157,5 +157,5 @@ def test_a_run_killed_seven_times_ends_bit_for_bit_where_the_whole_one_ends(stag
     assert files(lab, run) == files(lab, whole)
     columns = [c for c in lab.metrics(whole).columns if "second" not in c]
     assert lab.metrics(run)[columns].equals(lab.metrics(whole)[columns])
-    assert lab.samples(run).equals(lab.samples(whole))
+    assert lab.samples(run).equals(lab.samples(whole)) and lab.rollout_rows(run) == lab.rollout_rows(whole)
     assert not left_behind(lab), "what killed saves left behind is cleared by the next one"

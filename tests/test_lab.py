@@ -29,7 +29,7 @@ def test_start_returns_at_once_with_an_id(lab):
 
 @pytest.mark.parametrize(("recipe", "error", "message"), [
     (SftRecipe(model="no-such-model"), ModelError, "no model 'no-such-model'"),
-    (SftRecipe(corpus="nothing"), CorpusError, "no corpus 'nothing'; there are customer-service"),
+    (SftRecipe(corpus="nothing"), CorpusError, "no corpus 'nothing'; there are .*customer-service"),
     (ReplyRecipe(adapters="sft-9"), AdapterError, "no adapter 'sft-9'"),
     (RewardRecipe(sft="sft-1"), CorpusError, "no ranking yet: rank some replies"),
     (RewardRecipe(sft="sft-1", preferences="customer-service"), CorpusError, "has no preferences"),
@@ -52,7 +52,17 @@ def test_a_folder_without_safetensors_is_refused(lab, tmp_path):
 
 def test_a_chain_can_be_queued_before_its_first_run_is_done(lab):
     assert [run.id for run in lab.demo()] == ["sft-1", "replies-1", "reward-1", "ppo-1", "evaluate-1"]
+    assert {lab.recipe(name).prompts for name in ("replies-1", "reward-1", "ppo-1", "evaluate-1")} == {"customer-service"}
     assert lab.recipe("ppo-1").needs() == ["sft-1", "reward-1"]
+
+
+def test_a_demo_of_another_pack_is_about_that_pack_and_a_fast_one_learns_less(lab):
+    lab.demo(pack="careful-advice", fast=True, sft={"steps": 5})
+    assert (lab.recipe("sft-1").corpus, lab.recipe("sft-1").layers, lab.recipe("sft-1").steps) == ("careful-advice", 8, 5)
+    assert {lab.recipe(name).prompts for name in ("replies-1", "reward-1", "ppo-1", "evaluate-1")} == {"careful-advice"}
+    assert lab.recipe("ppo-1").value == "shared"
+    with pytest.raises(CorpusError, match="there is no pack 'cooking'"):
+        lab.demo(pack="cooking")
 
 
 def test_a_queued_run_can_be_stopped_or_paused_and_resumed(lab):

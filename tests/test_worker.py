@@ -70,6 +70,7 @@ def test_the_chain_runs_from_demonstrations_to_a_held_out_table(lab):
     assert lab.metrics("ppo-1").loc[1, ["kl_seq", "first_ratio_dev"]].tolist() == [0.0, 0.0]
     assert lab.ranking_counts() == {"judged": 10}
     assert {"prompt", "reply", "score"} <= set(lab.samples("ppo-1").columns)
+    assert lab.rollouts("ppo-1").step.tolist() == [1, 2, 3] and not lab.rollout_tokens("ppo-1", 1).kl.any()
 
 
 def test_two_adapters_and_the_base_answer_the_same_question(lab):
@@ -94,7 +95,7 @@ def test_a_killed_run_says_so_the_queue_goes_on_and_resume_ends_bit_for_bit(lab)
     assert lab.wait(behind.id, quiet).state == "done"
     lab.resume(killed.id)
     assert lab.wait(killed.id, quiet).state == "done"
-    assert weights(lab, killed.id) == weights(lab, whole.id)
+    assert weights(lab, killed.id) == weights(lab, whole.id) and lab.rollout_rows(killed.id) == lab.rollout_rows(whole.id)
     columns = [c for c in lab.metrics(whole.id).columns if "second" not in c]
     assert lab.metrics(killed.id)[columns].equals(lab.metrics(whole.id)[columns])
 

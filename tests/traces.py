@@ -44,7 +44,7 @@ LOOKS: dict[str, dict[str, Value]] = {  # logged at the first step and every ten
     },
     "ppo": {},
 }
-LAST: dict[str, dict[str, Value]] = {"sft": {}, "reward": {"raw_sd": 1.1, "raw_mean": 0.2, "beats_empty": 0.97}, "ppo": {}}
+LAST: dict[str, dict[str, Value]] = {"sft": {}, "reward": {"raw_sd": 1.1, "raw_mean": 0.2, "beats_empty": 0.97, "beats_padding": 0.9, "beats_flattery": 0.8}, "ppo": {}}
 FIRST_ONLY = {"score_gap"}
 
 

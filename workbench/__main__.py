@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands
+from workbench import carrying, commands, packs
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     ):
         verb(name, command, help).add_argument("run", metavar="RUN", help="for example sft-1")
     verb("samples", commands.samples, "print a run's latest replies to the fixed prompts", has_json=True).add_argument("run", metavar="RUN")
+    out = verb("rollouts", carrying.rollouts, "write a PPO run's recorded rollouts as RLLoggingBoard's JSONL, or list them", has_json=True)
+    out.add_argument("run", metavar="RUN", help="for example ppo-1")
+    out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
     add_ask(verb)
     add_rows(verb)
@@ -76,10 +79,12 @@ def add_app(verb: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def add_demo(verb: Callable[..., argparse.ArgumentParser]) -> None:
-    demo = verb("demo", commands.demo, "run the customer-service chain: SFT, replies, rankings, reward model, PPO, comparison", has_json=True)
+    demo = verb("demo", commands.demo, "run a pack's chain: SFT, replies, rankings, reward model, PPO, comparison", has_json=True)
     demo.add_argument("--seed", type=int, default=0, help="makes the chain repeatable (default: %(default)s)")
     demo.add_argument("--judge", choices=("simulated", "person"), default="simulated",
                       help="who ranks the replies: the pack's scoring rule, or you in the app (default: %(default)s)")
+    demo.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT, help="the domain (default: %(default)s)")
+    demo.add_argument("--fast", action="store_true", help="adapters on the upper 8 layers only and the value model on the policy's trunk")
     demo.add_argument("--set", action="append", default=[], metavar="STAGE.KNOB=VALUE", help="vary a stage, for example --set sft.steps=5")
 
 

@@ -1,4 +1,4 @@
-"""The commands that carry rows: import, export, and the survey of formats. No torch, no pandas."""
+"""The commands that carry rows: import, export, rollouts, and the survey of formats. No torch, no pandas."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import formats, library
-from workbench.commands import lab_of, print_json
+from workbench import formats, library, loggingboard
+from workbench.commands import lab_of, print_json, print_table
 from workbench.errors import CorpusError
 from workbench.formats import Rejected
 from workbench.formats.kinds import KINDS
@@ -65,6 +65,23 @@ def export(options: argparse.Namespace) -> None:
         print_json({"corpus": options.corpus, "file": str(options.file), "lines": lines})
     else:
         print(f"{lines:,} lines of {options.corpus} are in {options.file}")
+
+
+def rollouts(options: argparse.Namespace) -> None:
+    """Writes a run's recorded rollouts to a file, or lists them: one line each, or every token's figures as JSON."""
+    lab = lab_of(options)
+    if options.out:
+        lines = lab.write_rollouts(options.run, options.out)
+        told = {"run": options.run, "file": str(options.out), "lines": lines}
+        print_json(told) if options.json else print(f"{lines:,} rollouts of {options.run} are in {options.out}")
+    elif options.json:
+        print_json([loggingboard.as_line(row) for row in lab.rollout_rows(options.run)])
+    elif not (heads := lab.rollout_heads(options.run)):
+        print(f"{options.run} has no recorded rollouts; PPO keeps a share of its replies, which its knob record sets")
+    else:
+        lines = [(str(h["step"]), str(h["place"]), f"{h['score'] or 0:.2f}", f"{h['kl'] or 0:.2f}", str(h["tokens"]), h["finish"],
+                  " ".join(h["reply"].split())[:80]) for h in heads]
+        print_table([("step", "place", "score", "KL", "tokens", "finish", "reply"), *lines])
 
 
 def survey(options: argparse.Namespace) -> None:

@@ -170,7 +170,7 @@ def demo(options: argparse.Namespace) -> int:
     lab = lab_of(options)
     if changes.get("sft", {}).get("model", DEFAULT_MODEL) == DEFAULT_MODEL:
         bundled.fetch()
-    queued = [run.id for run in lab.demo(options.seed, options.judge, **changes)]
+    queued = [run.id for run in lab.demo(options.seed, options.judge, options.pack, options.fast, **changes)]
     code = follow(lab, queued)
     if code:
         return code

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.checks import recipe_of
-from workbench.records import Run
+from workbench.records import RolloutRow, Run
 
 
 def of_runs(runs: Sequence[Run]) -> Any:
@@ -37,3 +37,19 @@ def of_samples(samples: Sequence[Mapping[str, Any]]) -> Any:
 
     rows = [{"step": s["step"], "place": s["place"], "prompt": s["prompt"][-1]["content"], "reply": s["reply"], **s["record"]} for s in samples]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=["step", "place", "prompt", "reply"])
+
+
+def of_rollouts(heads: Sequence[Mapping[str, Any]]) -> Any:
+    """A row per recorded rollout; kl in nats per reply, reward is what the reply earned."""
+    import pandas
+
+    columns = ["step", "place", "prompt", "reply", "score", "gold", "reward", "kl", "tokens", "finish"]
+    return pandas.DataFrame([{**head, "prompt": head["prompt"][-1]["content"]} for head in heads], columns=columns)
+
+
+def of_tokens(row: RolloutRow) -> Any:
+    """A row per token of one rollout."""
+    import pandas
+
+    return pandas.DataFrame({"piece": row.pieces, "id": row.ids, "logp": row.logps, "reference": row.reference, "kl": row.kl, "value": row.values,
+                             "return": row.returns, "advantage": row.advantages, "reward": row.rewards, "shift": row.shifts})

@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import annotator, checks, corpus, doctor, frames, library, packs, process
+from workbench import annotator, checks, corpus, demo, doctor, frames, library, packs, process
 from workbench.errors import AdapterError, CorpusError, LabError, RunFailed
 from workbench.plan import Plan, plan
-from workbench.recipes import EvaluateRecipe, PpoRecipe, Recipe, ReplyRecipe, RewardRecipe, SftRecipe
+from workbench.recipes import Recipe, SftRecipe
+from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
 from workbench.store import Store
 
 
-class Lab:
+class Lab(Recorded):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -42,20 +43,18 @@ class Lab:
         """Memory at the peak of a run, by part; with `measure`, so many steps are taken in a process of their own to see."""
         return plan(self.store, recipe, process.measure(self.home, recipe, measure) if measure else 0.0)
 
-    def demo(self, seed: int = 0, judge: str = "simulated", **knobs: Mapping[str, Any]) -> list[Run]:
-        """Queues the customer-service chain; with judge="person" it stops where the ranking begins, `demo_rest` goes on.
+    def demo(self, seed: int = 0, judge: str = "simulated", pack: str = packs.DEFAULT, fast: bool = False, **knobs: Mapping[str, Any]) -> list[Run]:
+        """Queues a pack's chain; with judge="person" it stops where the ranking begins, `demo_rest` goes on.
 
-        `knobs` vary single stages: demo(sft={"steps": 5}, ppo={"steps": 2}).
+        `fast` takes the knobs of `demo.FAST`; `knobs` vary single stages: demo(sft={"steps": 5}, ppo={"steps": 2}).
         """
-        sft = self.start(SftRecipe(seed=seed).replace(**knobs.get("sft", {})))
-        replies = self.start(ReplyRecipe(adapters=sft.id, annotator=judge, seed=seed).replace(**knobs.get("replies", {})))
-        return [sft, replies] + (self.demo_rest(sft.id, seed, **knobs) if judge == "simulated" else [])
+        knobs = demo.merged(demo.FAST, knobs) if fast else knobs
+        begun = demo.until_ranking(self.start, seed, judge, pack, knobs)
+        return begun + (self.demo_rest(begun[0].id, seed, **knobs) if judge == "simulated" else [])
 
     def demo_rest(self, after: str, seed: int = 0, **knobs: Mapping[str, Any]) -> list[Run]:
-        """Queues what follows the ranking: reward model, PPO, held-out comparison."""
-        reward = self.start(RewardRecipe(sft=after, seed=seed).replace(**knobs.get("reward", {})))
-        ppo = self.start(PpoRecipe(sft=after, reward=reward.id, seed=seed).replace(**knobs.get("ppo", {})))
-        return [reward, ppo, self.start(EvaluateRecipe(a=ppo.id, b=after, seed=seed).replace(**knobs.get("evaluate", {})))]
+        """Queues what follows the ranking, on the prompts of the pack that the SFT run imitated: reward model, PPO, held-out comparison."""
+        return demo.after_ranking(self.start, after, self.recipe(after).corpus, seed, knobs)
 
     def wait(self, name: str, progress: Callable[[Run], None] | None = None) -> Run:
         """Waits until a run is over, with a progress bar and ETA. Raises RunFailed with the reason if it did not end well."""

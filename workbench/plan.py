@@ -18,7 +18,7 @@ from workbench.recipes import DEFAULT_MODEL, EvaluateRecipe, PpoRecipe, Recipe, 
 from workbench.store import Store
 
 PROGRAM = 0.42e9  # bytes that Python, torch, transformers and peft take before anything is loaded (measured)
-UNEVEN = 1.35  # what the allocator holds for each byte asked while training, mostly gaps between blocks (measured)
+UNEVEN = 1.55  # what the allocator holds for each byte asked while training, mostly gaps between blocks (measured)
 KERNELS = 0.35e9  # compiled products and their buffers, once something is trained (measured)
 LOGITS = 2**24  # numbers held at once while log-probabilities are read; engine/fused.py
 LETTERS_PER_TOKEN, TOKENS_PER_TURN = 3.85, 5  # of English in a Llama-like vocabulary, and of the chat template
@@ -130,7 +130,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
         rows = corpus.rows(store, recipe.preferences, "preferences")
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(2, 1, recipe.micro_batch * usual(rows), length, 64, decoded, **lora)
+        return Load(2, 1, recipe.micro_batch * length, length, 64, decoded, **lora)
     length = long(corpus.rows(store, recipe.prompts, "prompts")) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         rows = min(recipe.micro_batch, recipe.minibatch)
@@ -150,12 +150,6 @@ def sft_of(store: Store, recipe: Recipe) -> SftRecipe:
 
 def model_of(store: Store, recipe: Recipe) -> str:
     return checks.root_model(store, recipe.needs()[0]) if recipe.needs() else checks.latest_model(store)
-
-
-def usual(rows: Sequence[Any]) -> float:
-    """Tokens of a row on average: of many rows in no order, long and short even out."""
-    lengths = [size for row in rows for size in sizes(row)]
-    return sum(lengths) / len(lengths)
 
 
 def long(rows: Sequence[Any]) -> float:

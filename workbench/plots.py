@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.probes import GREEN, PROBES, RED
+
 # Colours keep their meaning everywhere: reward green, KL orange, reference grey, policy blue.
 COLOURS = {
     "reward": "#2f9e63", "kl": "#e0812b", "reference": "#8a94a3", "policy": "#2f74d0", "warn": "#c05621", "value": "#7a5cc8",
@@ -100,7 +102,8 @@ METRICS: dict[str, Metric] = {
     "score_gap": Metric("Score when read alone", "", "How much a score changes when its reply is scored outside the batch.", "0 but for rounding.", "warn"),
     "end_counted": Metric("Ends that count", "", "Share of the ended replies whose end of turn is learned from.", "Exactly 1.", "warn"),
     "ends_trained": Metric("Ends that are trained", "", "Share of the demonstrations whose end of turn is learned from.", "Exactly 1.", "warn"),
-    "beats_empty": Metric("Better than nothing", "", "Share of the held-out prompts whose best reply scores above an empty one.", "Near 1.", "reward"),
+    **{f"beats_{name}": Metric(f"Beats: {probe.title.lower()}", "", f"Share of the held-out prompts whose best reply scores above the same prompt's when {probe.about}.",
+                               f"At least {GREEN:.1f}; below {RED:.1f} this is a way to game it.", "reward") for name, probe in PROBES.items()},
     "eval_ece": Metric("Calibration error", "", "How far the claimed certainty is from the held-out accuracy.",
                        "Below 0.1; rough when few rankings are held out.", "warn"),
     "raw_sd": Metric("Spread before calibration", "", "Standard deviation of the raw scores of SFT's replies.", "Well above 0.", "reference"),

@@ -225,6 +225,7 @@ class PpoRecipe(Recipe):
                             low=0.0, high=10.0, advanced=True)
     no_end_penalty: float = knob(1.0, "taken off a reply that never ends", low=0.0, high=100.0, advanced=True)
     sample_every: int = knob(5, "steps between two looks at the fixed prompts, and two checkpoints", low=1, advanced=True)
+    record: float = knob(0.25, "share of each step's replies kept token by token, for the heatmap; 0 keeps none", low=0.0, high=1.0, advanced=True)
     precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)
     seed: int = knob(0, "makes the run repeatable", low=0, advanced=True)
 

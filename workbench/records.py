@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,49 @@ class Comparison:
     judged: float | None
     error: str
     replies: list[Reply]
+
+
+@dataclass(frozen=True)
+class RolloutRow:
+    """One reply that PPO learned from, token by token, as it was scored before the step's update.
+
+    The lists run over the reply's tokens, its stop token included. Log-probabilities in nats; values[t] is that of the state
+    before token t; advantages are the whitened ones that the policy learned from; gaps of an imported row are NaN.
+    """
+
+    step: int
+    place: int  # among the recorded ones of its step
+    prompt: Messages
+    pieces: list[str]  # the text that each token adds: "" for a stop, and for all but the last token of a split character
+    ids: list[int]
+    score: float  # the reward model's
+    gold: float | None  # the pack's scoring rule, where there is one
+    finish: str  # ended, cut, or "" where nobody says
+    logps: list[float]
+    reference: list[float]
+    values: list[float]
+    returns: list[float]
+    advantages: list[float]
+    rewards: list[float]
+
+    @property
+    def reply(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def kl(self) -> list[float]:
+        """Drift per token in nats: log policy - log reference."""
+        return [mine - theirs for mine, theirs in zip(self.logps, self.reference, strict=True)]
+
+    @property
+    def shifts(self) -> list[float]:
+        """How much likelier the policy makes each token than the reference does: exp(log policy) - exp(log reference)."""
+        return [math.exp(mine) - math.exp(theirs) for mine, theirs in zip(self.logps, self.reference, strict=True)]
+
+    @property
+    def reward(self) -> float:
+        """What the reply earned: its score, kept within limits, less the penalties for drift and for not ending."""
+        return sum(self.rewards)
 
 
 @dataclass(frozen=True)

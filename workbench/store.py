@@ -1,6 +1,6 @@
 """The lab's SQLite file: the only place where browser, notebook, command line and worker meet.
 
-The only SQL of the project. Reads return frozen snapshots; writes are short transactions, safe from any thread or process.
+The only SQL of the project, but for the table of recorded rollouts (rollouts.py, schema.py). Reads return frozen snapshots; writes are short transactions, safe from any thread or process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench.errors import DiskFull, LabError, NotFound
 from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Run
+from workbench.schema import LATER
 
 SCHEMA = """
 create table runs(
@@ -42,7 +43,7 @@ create table corpora(
     rejected integer not null, notes text not null default '', created real not null);
 create index comparisons_by_state on comparisons(state, kind);
 """
-VERSION = 1
+VERSION = 1 + len(LATER)
 
 
 class Store:
@@ -55,11 +56,10 @@ class Store:
             found = db.execute("pragma user_version").fetchone()[0]
             if found > VERSION:
                 raise LabError(f"{path} was written by a newer workbench (schema {found}, this one knows {VERSION}); upgrade the workbench")
-            if found == 0:
-                for statement in SCHEMA.split(";\n"):
-                    if statement.strip():
-                        db.execute(statement)
-                db.execute(f"pragma user_version={VERSION}")
+            for version, script in enumerate((SCHEMA, *LATER)[found:], start=found + 1):
+                for statement in filter(str.strip, script.split(";\n")):
+                    db.execute(statement)
+                db.execute(f"pragma user_version={version}")
 
     def connect(self) -> sqlite3.Connection:
         db = getattr(self.local, "db", None)
@@ -179,6 +179,7 @@ class Store:
         with self.write() as db:
             db.execute("delete from metrics where run=? and step>?", (name, step))
             db.execute("delete from samples where run=? and step>?", (name, step))
+            db.execute("delete from rollouts where run=? and step>?", (name, step))
             db.execute("delete from comparisons where run=? and json_extract(settings, '$.step')>?", (name, step))
             db.execute("update runs set step=?, saved_step=? where id=?", (step, step, name))
 
@@ -190,7 +191,7 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("runs", "id")):
+            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("runs", "id")):
                 db.execute(f"delete from {table} where {column}=?", (name,))
 
     # --- metrics and samples

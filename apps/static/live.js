@@ -11,8 +11,8 @@ const resume = wb.button("Resume", "", async () => (put(said, (await server.act(
 resume.hidden = true;
 resume.title = "Goes on from the last checkpoint.";
 const more = el("div", "wb-grid"), fold = el("details", "", null, el("summary", "", "More curves"), more);
-const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), health = new wb.Health();
-root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, tileRow, grid, samples.box, fold);
+const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), health = new wb.Health(), rollouts = new wb.Rollouts(server);
+root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, tileRow, grid, samples.box, rollouts.box, fold);
 
 function furnish(name) {
   stage = name;
@@ -28,6 +28,7 @@ function furnish(name) {
       el("span", "", null, value, meaning.unit ? el("em", "", " " + meaning.unit) : null), was);
   }));
   samples.box.hidden = !["sft", "ppo"].includes(name);
+  rollouts.box.hidden = name !== "ppo" || props.is_now;
 }
 
 function reset(found) {
@@ -37,6 +38,7 @@ function reset(found) {
   else charts.forEach((chart) => chart.clear());
   for (const tile of Object.values(tiles)) tile.first = null, put(tile.value, "–"), put(tile.was, "");
   samples.clear();
+  rollouts.clear();
   health.clear();
 }
 
@@ -85,6 +87,7 @@ async function look() {
   outcome.replaceChildren(...(found.result ? [wb.result(found.result)] : []));
   if (found.health) health.show(found.health);
   samples.update(found.run, found.samples);
+  rollouts.update(found.run, found.step);
   return wb.LIVE.includes(found.state) ? 800 : 2500;
 }
 

@@ -8,6 +8,7 @@ from workbench.doctor.rule import Case, Rule, Sign, at_most, times, to
 from workbench.doctor.sft import LOSS_CLIMBS
 from workbench.doctor.shared import GRADIENT_LEAPS, NO_GRADIENT, NOT_FINITE
 from workbench.doctor.trace import WINDOW
+from workbench.probes import PROBES, verdict
 
 LOOKS = 3  # looks at the held-out rankings before a run that still goes on is judged
 
@@ -37,6 +38,13 @@ def one_score(case: Case) -> Sign | None:
 def no_better_than_empty(case: Case) -> Sign | None:
     share = case.trace.last("beats_empty")
     return Sign(case.trace.steps, {"beats_empty": share}) if share is not None and share < 0.8 else None
+
+
+def gamed(case: Case) -> Sign | None:
+    """A probe that wins on most prompts; the empty reply has a rule of its own."""
+    shares = {f"beats_{name}": share for name in PROBES if name != "empty" and (share := case.trace.last(f"beats_{name}")) is not None}
+    found = {key: share for key, share in shares.items() if verdict(share) == "bad"}
+    return Sign(case.trace.steps, found) if found else None
 
 
 def only_length(case: Case) -> Sign | None:
@@ -101,6 +109,9 @@ RULES = (
          meaning="The best-ranked reply should beat saying nothing on nearly every prompt, and often does not. The policy may learn that silence pays, or the model "
                  "reads another chat format than it was trained on.",
          advice="Rank some very short or empty replies low, so that it learns what they are worth."),
+    Rule(id="D-11", title="It can be gamed", severity="info", sees=gamed,
+         meaning="A change that adds nothing to a reply, or takes its answer away, raises its score on most held-out prompts. PPO finds such ways and takes them.",
+         advice="Rank some replies of that kind low, so that it learns what they are worth, then train again."),
     Rule(id="D-44", title="It is surer than it is right", severity="warn", sees=too_sure,
          meaning="Where it claims to be 90 % sure it is right far less often, measured on held-out pairs. The order of replies can still be good; the size of the "
                  "differences cannot be trusted.",

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from workbench import annotator, packs
 from workbench.corpus import Prompt
-from workbench.engine import maths, sampling
+from workbench.engine import maths, recording, sampling
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import batch_at, generator, parts, permutation
 from workbench.engine.rollout import (
@@ -76,11 +75,12 @@ def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixe
         samples = speak(backbone, recipe, fixed, rules) if looks and fixed else []
         batch = batch_at(prompts, index - 1, recipe.batch, recipe.seed)
         rollout, numbers = collect(backbone, batch, recipe, index, rules)               # 1. answer, score, weigh, credit
+        recorded = recording.rows(backbone.chat, batch, rollout, recipe.record, index, rules)
         start = time.perf_counter()
         numbers |= improve(backbone, policy, value, rollout, recipe, index)             # 2. learn from it, a little at a time
         numbers["seconds_update"] = time.perf_counter() - start
         yield Step(                                                                      # 3. tell
-            index, recipe.steps, numbers, samples=samples, is_checkpoint=index % recipe.sample_every == 0,
+            index, recipe.steps, numbers, samples=samples, rollouts=recorded, is_checkpoint=index % recipe.sample_every == 0,
             state=lambda at=index: State(at, gathered(
                 policy=backbone.tensors("policy"), value=backbone.tensors("value"),
                 policy_stepper=policy.tensors(), value_stepper=value.tensors()), {}),
@@ -118,7 +118,7 @@ def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: 
     shaped = shaped_score(score, ended, recipe.no_end_penalty)
     rewards = maths.token_rewards(logps, reference, shaped, rows.mask, recipe.kl_weight)
     advantages, returns = maths.gae(rewards, values, rows.mask, lam=recipe.lam)
-    return Rollout(rows, logps, reference, values, maths.whiten(advantages, rows.mask), returns, shaped, ended)
+    return Rollout(rows, logps, reference, values, maths.whiten(advantages, rows.mask), returns, shaped, ended, rewards, score)
 
 
 def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tensor, recipe: PpoRecipe) -> dict[str, float]:
@@ -140,7 +140,7 @@ def padding_gap(backbone: Backbone, rows: Rows, score: Tensor) -> float:
     """How much a score changes when the most padded row is read without its padding; 0 but for rounding."""
     row = int(rows.attention.sum(1).argmin())
     is_real = rows.attention[row].bool()
-    count = int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1  # what closes the row is the last real token, said or not
+    count = max(0, int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1)  # what closes the row is the last real token, said or not
     ids, attention = rows.ids[row : row + 1, is_real], rows.attention[row : row + 1, is_real]
     alone = Rows(ids, attention, attention.new_ones(1, count))
     return abs(float(score_replies(backbone, "reward", alone, 1)[0] - score[row]))

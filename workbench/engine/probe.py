@@ -10,20 +10,12 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from workbench import checks
 from workbench.engine.backbone import Backbone
+from workbench.engine.memory import peak_bytes
 from workbench.engine.stages import begin
 from workbench.recipes import from_json
 from workbench.store import Store
-
-
-def peak_bytes() -> int:
-    """The most this process has held: on the device where there is one, else in memory (Linux)."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 
 
 def measure(home: Path, stage: str, text: str, steps: int) -> dict[str, float]:

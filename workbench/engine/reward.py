@@ -20,6 +20,7 @@ from workbench.engine.step import State, Step, gathered, picked
 from workbench.engine.stepper import Stepper
 from workbench.engine.vitals import rank_correlation
 from workbench.errors import CorpusError
+from workbench.probes import PROBES
 from workbench.recipes import RewardRecipe
 
 LEAVES = "reward"
@@ -62,10 +63,10 @@ def train(recipe: RewardRecipe, backbone: Backbone, rows: Sequence[Preference], 
         yield Step(
             index, steps + 1, numbers, is_checkpoint=index % recipe.save_every == 0, summary=dict(summary),
             state=lambda at=index: State(at, gathered(reward=backbone.tensors("reward"), stepper=stepper.tensors()), {}))
-    summary |= look(backbone, kept, recipe) | {"beats_empty": beats_empty(backbone, kept, recipe.micro_batch)}
+    probed = probe(backbone, kept, recipe)
     mean, spread = calibrate(backbone, prompts, recipe)
-    numbers = {"raw_mean": mean, "raw_sd": spread, "beats_empty": summary["beats_empty"]}
-    yield Step(steps + 1, steps + 1, numbers, summary=summary | {"raw_mean": mean, "raw_sd": spread},
+    numbers = {"raw_mean": mean, "raw_sd": spread} | probed
+    yield Step(steps + 1, steps + 1, numbers, summary=summary | look(backbone, kept, recipe) | numbers,
                note="calibrated: the SFT policy's replies score 0 on average, with a spread of 1")
 
 
@@ -169,15 +170,22 @@ def look(backbone: Backbone, kept: Sequence[Ranked], recipe: RewardRecipe) -> di
 
 
 @torch.no_grad()
-def beats_empty(backbone: Backbone, kept: Sequence[Ranked], size: int) -> float:
-    """Share of the held-out prompts whose best reply scores above an empty one: a test that no reward model should fail."""
-    best = [min((i for i in range(len(item.rows)) if item.ranks[i] >= 0), key=lambda i, item=item: item.ranks[i]) for item in kept]
-    said = [item.rows[i] for item, i in zip(kept, best, strict=True)]
-    unsaid = [[*item.rows[i][: -item.words[i]], backbone.chat.end_of_turn] for item, i in zip(kept, best, strict=True)]
+def probe(backbone: Backbone, kept: Sequence[Ranked], recipe: RewardRecipe) -> dict[str, float]:
+    """Per probe the share of held-out prompts whose best reply scores above what the probe makes of it; ties count half."""
+    said = []
+    for item in kept:
+        best = min((i for i in range(len(item.rows)) if item.ranks[i] >= 0), key=lambda i, item=item: item.ranks[i])
+        said.append((item.rows[best][: -item.words[best]], item.rows[best][-item.words[best] :]))
+
+    def scores(replies: Sequence[list[int]]) -> Tensor:
+        rows = [(prompt + reply)[: recipe.max_tokens] for (prompt, _), reply in zip(said, replies, strict=True)]
+        return torch.cat([last_scores(backbone, "reward", *(t.to(backbone.device) for t in pad(part))) for part in parts(rows, recipe.micro_batch)])
+
     with backbone.role("reward"):
-        scores = [torch.cat([last_scores(backbone, "reward", *(t.to(backbone.device) for t in pad(part))) for part in parts(rows, size)])
-                  for rows in (said, unsaid)]
-    return float((scores[0] > scores[1]).float().mean())
+        plain = scores([reply for _, reply in said])
+        texts = [backbone.chat.text(reply) for _, reply in said]
+        changed = {name: scores([backbone.chat.reply(each.alter(text)) for text in texts]) for name, each in PROBES.items()}
+    return {f"beats_{name}": float(((plain > found).double() + 0.5 * (plain == found).double()).mean()) for name, found in changed.items()}
 
 
 def longer_wins(kept: Sequence[Ranked]) -> float:

@@ -42,7 +42,8 @@ class Rows(NamedTuple):
 class Rollout(NamedTuple):
     """b replies with everything PPO needs to learn from them.
 
-    All is (b, t) over the reply's tokens, but score and ended (b,). values[:, t] is the state before token t.
+    All is (b, t) over the reply's tokens, but score, ended and raw_score (b,). values[:, t] is the state before token t; score is
+    what the reply was paid (kept within limits, less the penalty for not ending), raw_score what the reward model said.
     """
 
     rows: Rows
@@ -53,6 +54,8 @@ class Rollout(NamedTuple):
     returns: Tensor
     score: Tensor
     ended: Tensor
+    rewards: Tensor
+    raw_score: Tensor
 
     @property
     def mask(self) -> Tensor:

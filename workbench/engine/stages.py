@@ -9,6 +9,7 @@ from types import ModuleType
 from workbench import corpus
 from workbench.engine import evaluate, ppo, replies, reward, sft
 from workbench.engine.backbone import Backbone
+from workbench.engine.memory import give_back
 from workbench.engine.step import State, Step
 from workbench.recipes import Recipe
 from workbench.store import Store
@@ -24,4 +25,11 @@ def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = 
     stage, store = STAGES[recipe.stage], Store(home / "lab.db")
     found = stage.inputs(recipe, lambda name, shape, held_out=False: corpus.rows(store, name, shape, held_out))
     stage.load(recipe, backbone, home / "adapters")
-    return stage.train(recipe, backbone, **found, state=state)
+    return thrifty(stage.train(recipe, backbone, **found, state=state))
+
+
+def thrifty(steps: Iterator[Step]) -> Iterator[Step]:
+    """The same steps, with the memory that one leaves behind given back before the next."""
+    for step in steps:
+        yield step
+        give_back()

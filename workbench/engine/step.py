@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from workbench.records import Messages
+from workbench.records import Messages, RolloutRow
 
 
 class State(NamedTuple):
@@ -37,6 +37,7 @@ class Step:
     state: Callable[[], State] | None = None  # asks for a checkpoint of this very moment
     is_checkpoint: bool = False  # whether now is a good moment for one
     samples: Sequence[Sample] = ()
+    rollouts: Sequence[RolloutRow] = ()
     comparisons: Sequence[Mapping[str, Any]] = ()
     note: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)

@@ -1,9 +1,10 @@
-"""Domain packs: a folder of demonstrations, prompts, plain text, a rubric and a simulated annotator each.
+"""Domain packs: a folder of demonstrations, prompts, edge cases, plain text, a rubric, principles and an annotator each.
 
 May know the layout of those folders; must not know models, stores or stages, so it imports nothing heavy.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from workbench.errors import CorpusError
 
 ROOT = Path(__file__).parent
 SPLITS = ("train", "held_out")
+DEFAULT = "customer-service"  # what the recipes name unless a person says otherwise
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,16 @@ class Pack:
             )
         return [self._with_system(row) for row in _rows(self.folder / "prompts.jsonl") if row["split"] == split]
 
+    def edge(self) -> list[dict[str, Any]]:
+        """Red-team and edge prompts, never trained on: ``messages``, their ``topic``, and what a good reply does (``wanted``)."""
+        return [{**row, "messages": self._with_system(row)} for row in _rows(self.folder / "edge.jsonl")]
+
+    def constitution(self) -> list[str]:
+        """The principles behind the rubric, a sentence or two each, the weightiest first."""
+        page = (self.folder / "constitution.md").read_text(encoding="utf-8")
+        items = re.findall(r"^\d+\.\s+(.+?)(?=^\d+\.\s|\n\s*\n|\Z)", page, flags=re.MULTILINE | re.DOTALL)
+        return [" ".join(item.split()) for item in items]
+
     def texts(self) -> list[str]:
         """Plain English outside the domain, to measure how much of it a model forgets."""
         return [row["text"] for row in _rows(self.folder / "text.jsonl")]
@@ -52,15 +64,15 @@ class Pack:
 
 
 def names() -> list[str]:
-    """Names of the packs that come with the workbench, in alphabetical order."""
-    return sorted(_folders())
+    """Names of the packs that come with the workbench, the default first, the others in alphabetical order."""
+    return sorted(_folders(), key=lambda name: (name != DEFAULT, name))
 
 
 def load(name: str) -> Pack:
     """The pack of that name; its rows are read when asked for."""
     folders = _folders()
     if name not in folders:
-        raise CorpusError(f"there is no pack {name!r}; there is {', '.join(sorted(folders)) or 'none at all'}")
+        raise CorpusError(f"there is no pack {name!r}; there is {', '.join(names()) or 'none at all'}")
     folder = folders[name]
     card = _json(folder / "pack.json")
     return Pack(

@@ -1,0 +1,62 @@
+"""What the rollouts box is answered: steps, replies, tokens; nothing that JSON or a browser stumbles over."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from apps import rollouts as box
+from tests.toy_rollouts import row
+from workbench import rollouts
+from workbench.lab import Lab
+from workbench.recipes import PpoRecipe
+
+RECIPE = PpoRecipe(sft="sft-1", reward="reward-1", kl_weight=0.125)
+
+
+@pytest.fixture
+def lab(tmp_path) -> Lab:
+    found = Lab(tmp_path / "lab")
+    found.store.add_run("ppo", RECIPE.to_json(), 3)
+    for step in (1, 2):
+        rollouts.add(found.store, "ppo-1", [row(step, 0), row(step, 1, score=math.nan, gold=None, values=[math.inf, 0.0, 0.0])])
+    return found
+
+
+def ask(lab: Lab, which: int, **question: object) -> dict:
+    return box.functions(lab)[which]({"run": "ppo-1", **question})
+
+
+def test_the_newest_step_is_shown_unless_a_recorded_one_is_asked_for(lab):
+    assert [ask(lab, 0, step=step)["step"] for step in (-1, 1, 2, 99)] == [2, 1, 2, 2]
+    found = ask(lab, 0, step=1)
+    assert found["steps"] == [1, 2] and [each["place"] for each in found["rows"]] == [0, 1]
+    assert found["rows"][0] == {"place": 0, "reply": "a cat", "tokens": 3, "finish": "ended", "score": 1.0, "gold": 0.5, "reward": 0.9375, "kl": 0.25}
+
+
+def test_a_run_without_rollouts_says_whether_it_was_to_keep_any(lab):
+    lab.store.add_run("ppo", RECIPE.replace(record=0.0).to_json(), 3)
+    assert ask(lab, 0, run="ppo-2", step=-1) == {"run": "ppo-2", "steps": [], "step": 0, "rows": [], "keeps": False}
+    lab.store.add_run("ppo", RECIPE.to_json(), 3)
+    assert ask(lab, 0, run="ppo-3", step=-1)["keeps"]
+
+
+def test_a_reply_has_every_quantity_for_every_token(lab):
+    found = ask(lab, 1, step=2, place=0)
+    assert found["pieces"] == ["a", " cat", ""] and found["prompt"] == "Are you open?" and found["kl_weight"] == 0.125
+    assert set(found["figures"]) == {"kl", "advantage", "value", "shift", "reward", "return", "policy", "reference"}
+    assert all(len(values) == 3 for values in found["figures"].values())
+    assert found["figures"]["kl"] == [0.5, -0.25, 0.0] and found["figures"]["policy"][2] == pytest.approx(math.exp(-2), abs=1e-6)
+
+
+def test_what_is_not_finite_is_a_gap(lab):
+    for found in (ask(lab, 0, step=1), ask(lab, 1, step=1, place=1)):
+        json.dumps(found, allow_nan=False)
+    assert ask(lab, 1, step=1, place=1)["figures"]["value"] == [None, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("question", [{"run": "ppo-9", "step": 1, "place": 0}, {"step": "x", "place": 0}, {"step": 1, "place": 7}, {"place": [1], "step": 1}])
+def test_nonsense_is_answered_with_words(lab, question):
+    assert "error" in ask(lab, 1, **question)

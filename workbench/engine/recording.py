@@ -1,0 +1,31 @@
+"""A few rollouts of a step as plain rows, token by token: what a person reads to see where drift and reward sit in a text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench import annotator
+from workbench.corpus import Prompt
+from workbench.engine.chat import Chat
+from workbench.engine.rollout import Rollout
+from workbench.records import RolloutRow
+
+
+def rows(chat: Chat, prompts: Sequence[Prompt], rollout: Rollout, share: float, step: int, rules: Mapping[str, Any] | None) -> list[RolloutRow]:
+    """The first replies of the batch, which is in random order already; at least one unless the share is 0.
+
+    Reads what the step has computed anyway: no forward pass, no random number, so training is the same with or without.
+    """
+    count = math.ceil(share * len(prompts))
+    return [row(chat, prompt, rollout, place, step, rules) for place, prompt in enumerate(prompts[:count])]
+
+
+def row(chat: Chat, prompt: Prompt, rollout: Rollout, place: int, step: int, rules: Mapping[str, Any] | None) -> RolloutRow:
+    said = rollout.mask[place].bool()
+    ids = rollout.rows.take(slice(place, place + 1)).said().tolist()
+    figures = {name: getattr(rollout, name)[place][said].float().tolist() for name in ("logps", "reference", "values", "returns", "advantages", "rewards")}
+    gold = annotator.score(chat.text(ids), rules) if rules else None
+    return RolloutRow(step, place, prompt.messages, chat.pieces(ids), ids, float(rollout.raw_score[place]), gold,
+                      "ended" if rollout.ended[place] else "cut", **figures)
