@@ -15,34 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from workbench import schema
 from workbench.errors import DiskFull, LabError, NotFound
-from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Run
-
-SCHEMA = """
-create table runs(
-    id text primary key, number integer not null, stage text not null, recipe text not null,
-    state text not null, wish text not null default '', round integer not null default 1,
-    created real not null, started real, ended real, step integer not null default 0, total integer not null default 0,
-    step_at real, saved_step integer not null default 0, stepping real not null default 0,
-    note text not null default '', error text not null default '', summary text not null default '{}');
-create table metrics(run text, key text, step integer, value real, primary key(run, key, step)) without rowid;
-create table samples(
-    run text, step integer, place integer, prompt text not null, reply text not null, record text not null default '{}',
-    primary key(run, step, place)) without rowid;
-create table comparisons(
-    id integer primary key, kind text not null, run text not null default '', round integer not null default 1,
-    prompt text not null, settings text not null default '{}', shown text not null, state text not null,
-    ranking text, source text not null default '', annotator text not null default '', rubric text not null default '',
-    seconds real, created real not null, judged real, error text not null default '');
-create table replies(
-    comparison integer, place integer, adapter text not null, text text not null default '', tokens integer not null default 0,
-    finished integer not null default 0, record text not null default '{}', primary key(comparison, place)) without rowid;
-create table corpora(
-    name text primary key, shape text not null, format text not null, source text not null, usable integer not null,
-    rejected integer not null, notes text not null default '', created real not null);
-create index comparisons_by_state on comparisons(state, kind);
-"""
-VERSION = 1
+from workbench.records import OVER, Change, Comparison, CorpusEntry, Messages, Reply, Run
 
 
 class Store:
@@ -53,13 +28,12 @@ class Store:
         self.local = threading.local()
         with self.write() as db:
             found = db.execute("pragma user_version").fetchone()[0]
-            if found > VERSION:
-                raise LabError(f"{path} was written by a newer workbench (schema {found}, this one knows {VERSION}); upgrade the workbench")
-            if found == 0:
-                for statement in SCHEMA.split(";\n"):
-                    if statement.strip():
-                        db.execute(statement)
-                db.execute(f"pragma user_version={VERSION}")
+            if found > len(schema.STEPS):
+                raise LabError(f"{path} was written by a newer workbench (schema {found}, this one knows {len(schema.STEPS)}); upgrade the workbench")
+            for statement in ";\n".join(schema.STEPS[found:]).split(";\n"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"pragma user_version={len(schema.STEPS)}")
 
     def connect(self) -> sqlite3.Connection:
         db = getattr(self.local, "db", None)
@@ -96,13 +70,26 @@ class Store:
 
     # --- runs
 
-    def add_run(self, stage: str, recipe: str, total: int, round: int = 1) -> Run:
+    def add_run(self, stage: str, recipe: str, total: int, round: int = 1, fork: tuple[str, int] | None = None) -> Run:
+        """A queued run; a fork of (run, step) is paused, until it has what it goes on from."""
+        parent, step = fork or ("", 0)
         with self.write() as db:
             number = db.execute("select coalesce(max(number), 0) + 1 from runs where stage = ?", (stage,)).fetchone()[0]
             name = f"{stage}-{number}"
-            db.execute("insert into runs(id, number, stage, recipe, state, total, round, created) values(?,?,?,?,'queued',?,?,?)",
-                       (name, number, stage, recipe, total, round, time.time()))
+            db.execute("insert into runs(id, number, stage, recipe, state, total, round, created, parent, parent_step, step, saved_step)"
+                       " values(?,?,?,?,?,?,?,?,?,?,?,?)",
+                       (name, number, stage, recipe, "paused" if fork else "queued", total, round, time.time(), parent, step, step, step))
         return self.run(name)
+
+    def inherit(self, run: Run, own: Sequence[str]) -> None:
+        """Gives a fork what its parent logged up to there and, of the knobs that are not its own, all that the parent was told."""
+        name, parent, step = run.id, run.parent, run.parent_step
+        with self.write() as db:
+            db.execute("insert into metrics select ?, key, step, value from metrics where run=? and step<=?", (name, parent, step))
+            db.execute("insert into samples select ?, step, place, prompt, reply, record from samples where run=? and step<=?", (name, parent, step))
+            db.execute("insert into changes(run, knob, old, new, asked, step, origin) select ?, knob, old, new, asked, step, origin from changes"
+                       f" where run=? and step is not null and (step<=? or knob not in ({','.join('?' * len(own))})) order by id",
+                       (name, parent, step, *own))
 
     def run(self, name: str) -> Run:
         rows = self.read("select * from runs where id = ?", name)
@@ -150,10 +137,9 @@ class Store:
 
     def set_state(self, name: str, state: str, was: Sequence[str], error: str = "") -> bool:
         """Moves a run to a state if it is in one of `was`; False when another process was quicker."""
-        marks = ",".join("?" * len(was))
         ended = time.time() if state in OVER else None
         with self.write() as db:
-            done = db.execute(f"update runs set state=?, wish='', error=?, ended=? where id=? and state in ({marks})",
+            done = db.execute(f"update runs set state=?, wish='', error=?, ended=? where id=? and state in ({','.join('?' * len(was))})",
                               (state, error, ended, name, *was))
             return done.rowcount == 1
 
@@ -190,8 +176,33 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("runs", "id")):
+            for table, column in (("metrics", "run"), ("samples", "run"), ("changes", "run"), ("runs", "id")):
                 db.execute(f"delete from {table} where {column}=?", (name,))
+
+    # --- knobs changed on the way
+
+    def add_changes(self, name: str, changed: Mapping[str, tuple[Any, Any]], origin: str = "live", step: int | None = None) -> None:
+        """Records knobs as (old, new); the worker says from which step they apply, where that is not known yet."""
+        with self.write() as db:
+            db.executemany("insert into changes(run, knob, old, new, asked, step, origin) values(?,?,?,?,?,?,?)",
+                           [(name, knob, json.dumps(old), json.dumps(new), time.time(), step, origin) for knob, (old, new) in changed.items()])
+
+    def changes(self, name: str) -> list[Change]:
+        """In the order in which they apply; last those that wait for the next step."""
+        rows = self.read("select run, knob, old, new, asked, step, origin from changes where run=? order by step is null, step, id", name)
+        return [Change(**{**dict(row), "old": json.loads(row["old"]), "new": json.loads(row["new"])}) for row in rows]
+
+    def take_changes(self, name: str, step: int) -> list[Change]:
+        """Stamps what waits with the step that is about to begin; returns everything that applies to that step.
+
+        A run that went back to a checkpoint repeats what it was told later, unless it is now told otherwise.
+        """
+        if self.read("select 1 from changes where run=? and step is null limit 1", name):
+            with self.write() as db:
+                db.execute("delete from changes where run=? and step>? and knob in (select knob from changes where run=? and step is null)",
+                           (name, step, name))
+                db.execute("update changes set step=? where run=? and step is null", (step, name))
+        return [each for each in self.changes(name) if each.step is not None and each.step <= step]
 
     # --- metrics and samples
 

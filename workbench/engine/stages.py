@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,8 +16,8 @@ from workbench.store import Store
 STAGES: dict[str, ModuleType] = {"sft": sft, "replies": replies, "reward": reward, "ppo": ppo, "evaluate": evaluate}
 
 
-def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = None) -> Iterator[Step]:
-    """Loads the adapters and rows a recipe names and returns its generator of Steps.
+def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = None) -> Generator[Step, Recipe | None, None]:
+    """Loads the adapters and rows a recipe names and returns its generator of Steps. A recipe sent into it holds from the next step on.
 
     Raises AdapterError or CorpusError when something it needs is missing.
     """
@@ -25,3 +25,14 @@ def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = 
     found = stage.inputs(recipe, lambda name, shape, held_out=False: corpus.rows(store, name, shape, held_out))
     stage.load(recipe, backbone, home / "adapters")
     return stage.train(recipe, backbone, **found, state=state)
+
+
+def steered(steps: Generator[Step, Recipe | None, None], recipe_at: Callable[[int], Recipe]) -> Iterator[Step]:
+    """The steps of a stage, each but the first taken with the recipe of its number, which is asked for when the step begins."""
+    step = next(steps, None)
+    while step is not None:
+        yield step
+        try:
+            step = steps.send(recipe_at(step.index + 1) if step.index < step.total else None)
+        except StopIteration:
+            return
