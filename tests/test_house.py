@@ -18,7 +18,7 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.kept": 2, "workbench.course": 2,
     "workbench.doctor": 2, "workbench.plan": 3,
     "workbench.lab": 3, "workbench.live": 3, "workbench.engine": 3, "workbench": 3,
-    "workbench.commands": 4, "workbench.carrying": 4, "workbench.__main__": 4, "apps": 4,
+    "workbench.commands": 4, "workbench.steering": 4, "workbench.carrying": 4, "workbench.__main__": 4, "apps": 4,
 }
 STAGES = {"sft", "replies", "reward", "ppo", "evaluate"}
 

@@ -1,4 +1,4 @@
-"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py and carrying.py."""
+"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py and carrying.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands
+from workbench import carrying, commands, steering
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         verb(name, command, help).add_argument("run", metavar="RUN", help="for example sft-1")
     verb("samples", commands.samples, "print a run's latest replies to the fixed prompts", has_json=True).add_argument("run", metavar="RUN")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
+    steering.add(verb, verbs, shared)
     add_ask(verb)
     add_rows(verb)
     return top

@@ -105,7 +105,8 @@ def summary_line(lab: Lab, run: Run) -> tuple[str, ...]:
     step = f"{run.step}/{run.total}" if run.total else str(run.step or "")
     eta = f"{progress.clock(run.eta_seconds)} to go" if run.eta_seconds else ""
     told = " ".join((run.error or ", ".join(part for part in (eta, run.note) if part)).split())
-    return (run.id, run.state, step, progress.clock(seconds) if seconds is not None else "", ", ".join(lab.recipe(run.id).needs()), told[:100])
+    source = f"{run.parent}@{run.parent_step}" if run.parent else ", ".join(lab.recipe(run.id).needs())
+    return (run.id, run.state, step, progress.clock(seconds) if seconds is not None else "", source, told[:100])
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
