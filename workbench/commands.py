@@ -155,7 +155,7 @@ def samples(options: argparse.Namespace) -> None:
 
 def examine(options: argparse.Namespace) -> None:
     lab = lab_of(options)
-    run, recipe, found = lab.run(options.run), lab.recipe(options.run), lab.doctor(options.run)
+    run, recipe, found = lab.run(options.run), lab.recipe_now(options.run), lab.doctor(options.run)
     verdict = doctor.headline(run.stage, found, run.step)
     if options.json:
         print_json({"run": run.id, "step": run.step, "verdict": verdict, "findings": [doctor.as_record(each, recipe) for each in found]})

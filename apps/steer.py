@@ -1,0 +1,73 @@
+"""What a live view shows of a run's course: knobs that may change now, changes so far, forks; and which way a remedy can be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench import course
+from workbench.lab import Lab
+from workbench.recipes import Recipe, kind_of
+from workbench.records import LIVE, Run
+
+FORKED = ("sft", "reward", "ppo")  # the stages that keep checkpoints
+
+
+def state(lab: Lab, run: Run) -> dict[str, Any] | None:
+    """Knobs, changes and lineage of a run for the browser; None for stages that cannot be steered."""
+    if run.stage not in FORKED:
+        return None
+    recipe, changes = lab.recipe_now(run.id), lab.store.changes(run.id)
+    is_live, kept = run.state in LIVE, [step for step in lab.kept_steps(run.id) if not run.total or step < run.total]
+    return {
+        "knobs": [control(recipe, name) for name in recipe.live_knobs()] if is_live else [],
+        "forkable": [control(recipe, each.name) for each in recipe.knobs() if is_forkable(recipe, each.name)] if kept else [],
+        "kept": kept, "until": run.parent_step, "lineage": course.lineage(run, changes),
+        "changes": [{"text": course.told([each]), "label": f"{each.knob} {each.new}", "step": each.step} for each in changes],
+    }
+
+
+def control(recipe: Recipe, name: str) -> dict[str, Any]:
+    return {"name": name, "value": getattr(recipe, name), "help": recipe.named(name).metadata["help"]}
+
+
+def is_forkable(recipe: Recipe, name: str) -> bool:
+    """Numbers only: what is chosen from a list belongs into a form."""
+    knob = recipe.named(name)
+    return not knob.metadata["shapes"] and kind_of(knob) in (int, float)
+
+
+def way(lab: Lab, run: Run, knobs: Mapping[str, Any]) -> str:
+    """How a remedy can be taken: change the run as it goes, fork it, or start anew; nothing where there is no knob to change."""
+    if not knobs:
+        return ""
+    recipe = lab.recipe_now(run.id)
+    if run.state in LIVE and all(recipe.named(name).metadata["live"] for name in knobs):
+        return "change"
+    fits = not any(recipe.named(name).metadata["shapes"] for name in knobs)
+    total = knobs.get("steps", run.total)
+    return "fork" if fits and any(step < total for step in lab.kept_steps(run.id)) else "start"
+
+
+LABELS = {"": "", "change": "Apply from the next step", "fork": "Fork with this from the last checkpoint", "start": "Start anew with this"}
+
+
+def change(lab: Lab, name: str, knobs: Mapping[str, Any]) -> dict[str, str]:
+    """Changes live knobs; says what will happen, and when."""
+    return {"said": f"{course.told(lab.change(name, **knobs))}: takes effect at the next step.", "run": name}
+
+
+def fork(lab: Lab, name: str, knobs: Mapping[str, Any], step: int | None = None) -> dict[str, str]:
+    made = lab.fork(name, step, **knobs)
+    return {"said": f"{made.id} is queued: {course.lineage(made, lab.store.changes(made.id))}.", "run": made.id}
+
+
+def remedy(lab: Lab, name: str, knobs: Mapping[str, Any]) -> dict[str, str]:
+    """Takes a finding's remedy the best way there is."""
+    match way(lab, lab.run(name), knobs):
+        case "change":
+            return change(lab, name, knobs)
+        case "fork":
+            return fork(lab, name, knobs)
+    made = lab.start(lab.recipe_now(name).replace(**knobs))
+    return {"said": f"{made.id} is queued: {name} anew with {', '.join(f'{knob} {value}' for knob, value in knobs.items())}.", "run": made.id}
