@@ -8,8 +8,10 @@ from typing import Any
 from workbench import course
 from workbench.lab import Lab
 from workbench.recipes import Recipe, kind_of
-from workbench.records import LIVE, Run
+from workbench.records import LIVE, Change, Run
 
+WAIT = 10  # steps before the same remedy is offered again
+LABELS = {"": "", "change": "Apply from the next step", "fork": "Fork with this from the last checkpoint", "start": "Start anew with this"}
 FORKED = ("sft", "reward", "ppo")  # the stages that keep checkpoints
 
 
@@ -23,8 +25,14 @@ def state(lab: Lab, run: Run) -> dict[str, Any] | None:
         "knobs": [control(recipe, name) for name in recipe.live_knobs()] if is_live else [],
         "forkable": [control(recipe, each.name) for each in recipe.knobs() if is_forkable(recipe, each.name)] if kept else [],
         "kept": kept, "until": run.parent_step, "lineage": course.lineage(run, changes),
-        "changes": [{"text": course.told([each]), "label": f"{each.knob} {each.new}", "step": each.step} for each in changes],
+        "changes": [{"text": course.told([each]), "label": f"{each.knob} {each.new}", "step": each.step, "is_reached": is_reached(run, each)}
+                    for each in changes],
     }
+
+
+def is_reached(run: Run, change: Change) -> bool:
+    """Whether a change holds by now; what waits does not yet, nor what a fork will repeat later on."""
+    return change.step is not None and change.step <= max(run.step, run.parent_step + 1)
 
 
 def control(recipe: Recipe, name: str) -> dict[str, Any]:
@@ -49,7 +57,15 @@ def way(lab: Lab, run: Run, knobs: Mapping[str, Any]) -> str:
     return "fork" if fits and any(step < total for step in lab.kept_steps(run.id)) else "start"
 
 
-LABELS = {"": "", "change": "Apply from the next step", "fork": "Fork with this from the last checkpoint", "start": "Start anew with this"}
+def cure(lab: Lab, run: Run, knobs: Mapping[str, Any]) -> dict[str, str]:
+    """A remedy's button, or why there is none yet: pressed at every step, it would double a knob until nothing is left of the run."""
+    taken = way(lab, run, knobs)
+    tried = [each for each in lab.store.changes(run.id) if each.knob in knobs and each.origin == "live"
+             and (each.step is None or is_reached(run, each) and run.step - each.step < WAIT)]
+    if taken == "change" and tried:
+        when = "the next step" if tried[-1].step is None else f"step {tried[-1].step}"
+        return {"cure": "", "wait": f"{tried[-1].knob} is {tried[-1].new} from {when} on; give it {WAIT} steps to show."}
+    return {"cure": LABELS[taken], "wait": ""}
 
 
 def change(lab: Lab, name: str, knobs: Mapping[str, Any]) -> dict[str, str]:

@@ -28,7 +28,7 @@ def test_a_run_at_work_offers_its_live_knobs_with_their_present_values(lab, ppo)
     found = news(lab, ppo)
     assert {each["name"]: each["value"] for each in found["knobs"]} == {
         "lr": 2e-4, "kl_weight": 0.1, "temperature": 0.7, "value_lr": 1e-4, "target_kl": 0.05, "no_end_penalty": 1.0}
-    assert found["changes"] == [{"text": "kl_weight 0.05 -> 0.1", "label": "kl_weight 0.1", "step": None}]
+    assert found["changes"] == [{"text": "kl_weight 0.05 -> 0.1", "label": "kl_weight 0.1", "step": None, "is_reached": False}]
     assert found["kept"] == [] and found["forkable"] == []
 
 
@@ -98,6 +98,7 @@ def test_a_finding_says_which_way_its_remedy_goes(lab, ppo):
         lab.store.log(ppo, step, 30, {"approx_kl": 0.4, "kl_seq": 0.0, "score": 0.1 * step, "score_sd": 1.0})
     first = live.health(lab, lab.run(ppo))["findings"][0]
     assert first["remedy"]["lr"] == pytest.approx(6.7e-5)
+    assert first["cure"] == "Apply from the next step"
     lab.store.set_state(ppo, "stopped", ("running",))
     assert live.health(lab, lab.run(ppo))["findings"][0]["cure"] == "Start anew with this"
     checkpoint(lab, ppo, 5)
@@ -110,3 +111,27 @@ def test_the_runs_tab_tells_a_forks_lineage(lab, ppo):
     runs = lab.list_runs()
     assert runs_tab.detail(lab, runs[-1], runs)["lineage"] == "forked from ppo-1 at step 5; changed: kl_weight 0.05 -> 0.1"
     assert runs_tab.row(lab, runs[-1])["from"] == [ppo] and "ppo-2" in runs_tab.detail(lab, lab.run(ppo), runs)["to"]
+
+
+def test_a_remedy_that_was_just_taken_is_not_offered_again_until_it_could_show(lab, ppo):
+    def cure() -> dict[str, str]:
+        return steer.cure(lab, lab.run(ppo), {"kl_weight": 0.2})
+
+    lab.store.log(ppo, 20, 30, {"score": 1.0})
+    assert cure()["cure"] == "Apply from the next step"
+    lab.change(ppo, kl_weight=0.1)
+    assert cure() == {"cure": "", "wait": "kl_weight is 0.1 from the next step on; give it 10 steps to show."}
+    lab.store.take_changes(ppo, 21)
+    assert "from step 21 on" in cure()["wait"]
+    lab.store.log(ppo, 31, 40, {"score": 1.0})
+    assert cure()["cure"] == "Apply from the next step"
+
+
+def test_a_chart_marks_what_holds_by_now_and_not_what_a_fork_will_repeat(lab, ppo):
+    for step, knobs in ((3, {"lr": 1e-4}), (20, {"temperature": 1.0})):
+        lab.change(ppo, **knobs)
+        lab.store.take_changes(ppo, step)
+    checkpoint(lab, ppo, 5)
+    made = lab.fork(ppo, kl_weight=0.1)
+    assert [(each["label"], each["is_reached"]) for each in news(lab, made.id)["changes"]] == [
+        ("lr 0.0001", True), ("kl_weight 0.1", True), ("temperature 1.0", False)]
