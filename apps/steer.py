@@ -31,8 +31,8 @@ def state(lab: Lab, run: Run) -> dict[str, Any] | None:
 
 
 def is_reached(run: Run, change: Change) -> bool:
-    """Whether a change holds by now; what waits does not yet, nor what a fork will repeat later on."""
-    return change.step is not None and change.step <= max(run.step, run.parent_step + 1)
+    """Whether a change holds in the present step; what waits does not yet, nor what a fork will repeat later on."""
+    return change.step is not None and change.step <= run.step + 1
 
 
 def control(recipe: Recipe, name: str) -> dict[str, Any]:

@@ -126,6 +126,15 @@ def told(changes: Sequence[Change]) -> str:
     return ", ".join(f"{each.knob} {each.old} -> {each.new}" for each in changes)
 
 
+def marks(changes: Sequence[Change]) -> dict[int, str]:
+    """What changed at each step, for a chart."""
+    found: dict[int, str] = {}
+    for each in changes:
+        if each.step is not None:
+            found[each.step] = ", ".join(part for part in (found.get(each.step), f"{each.knob} {each.new}") if part)
+    return found
+
+
 def lineage(run: Run, changes: Sequence[Change]) -> str:
     """Where a fork came from, in words; nothing for a run that is no fork."""
     if not run.parent:

@@ -115,10 +115,10 @@ class Lab:
         return frames.of_samples(self.store.samples(self.store.run(name).id))
 
     def plot(self, name: str) -> Any:
-        """A Plotly figure of the run's main curves."""
+        """A Plotly figure of the run's main curves, with a mark where a knob was changed."""
         from workbench import plots
 
-        return plots.figure(self.store.run(name).stage, self.metrics(name), title=name)
+        return plots.figure(self.store.run(name).stage, self.metrics(name), name, course.marks(self.store.changes(name)))
 
     def summary(self, name: str) -> Mapping[str, Any]:
         """The figures a run ended with (for a held-out comparison: its table)."""
