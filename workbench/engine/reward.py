@@ -64,9 +64,10 @@ def train(recipe: RewardRecipe, backbone: Backbone, rows: Sequence[Preference], 
             index, steps + 1, numbers, is_checkpoint=index % recipe.save_every == 0, summary=dict(summary),
             state=lambda at=index: State(at, gathered(reward=backbone.tensors("reward"), stepper=stepper.tensors()), {}))
     probed = probe(backbone, kept, recipe)
+    summary |= look(backbone, kept, recipe) | probed  # of the raw scores, as at every look before: calibration rescales them
     mean, spread = calibrate(backbone, prompts, recipe)
     numbers = {"raw_mean": mean, "raw_sd": spread} | probed
-    yield Step(steps + 1, steps + 1, numbers, summary=summary | look(backbone, kept, recipe) | numbers,
+    yield Step(steps + 1, steps + 1, numbers, summary=summary | numbers,
                note="calibrated: the SFT policy's replies score 0 on average, with a spread of 1")
 
 
