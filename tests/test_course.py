@@ -33,7 +33,6 @@ def ppo(lab) -> str:
     return name
 
 
-
 @pytest.fixture(autouse=True)
 def unswept(monkeypatch) -> None:
     monkeypatch.setattr("workbench.process.sweep", lambda store, home: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,7 @@ def test_a_fork_is_its_parent_up_to_the_step_and_goes_its_own_way_after_it(here)
     assert {k: v for k, v in mine.items() if k[0] <= 6} == {k: v for k, v in theirs.items() if k[0] <= 6}
     assert mine[7, "score"] == theirs[7, "score"] and mine[7, "reward"] != theirs[7, "reward"]
     assert mine[8, "kl_seq"] != theirs[8, "kl_seq"] and weights(here, made) != weights(here, parent)
+    assert here.rollout_rows(made, 6) == here.rollout_rows(parent, 6) != [] and here.rollout_steps(made) == list(range(1, 10))
     longer = carried_out(here, here.fork(made, step=6, steps=12, batch=2).id)
     assert here.store.run(longer).step == 12
 
@@ -241,7 +243,7 @@ def test_many_checkpoints_are_thinned_to_a_bounded_number_spread_over_the_run(he
     name = carried_out(here, here.start(recipe(steps=24, sample_every=1, reply_tokens=4)).id)
     there = here.kept_steps(name)
     assert len(there) <= kept.KEPT and (there[0], there[-1]) == (1, 24)
-    assert max(b - a for a, b in zip(there, there[1:])) <= 8
+    assert max(b - a for a, b in pairwise(there)) <= 8
     assert checkpoints.load(kept.folder(here.home, name, there[3])).step == there[3]
 
 
