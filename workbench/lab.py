@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import annotator, changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
+from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
 from workbench.errors import AdapterError, LabError, RunFailed
 from workbench.plan import Plan, plan
 from workbench.recipes import Recipe
@@ -190,11 +190,17 @@ class Lab(Steered, Recorded):
         """Takes a judgement back; the comparison waits to be ranked again."""
         self.store.set_judgement(number, "ready", None)
 
-    def judge_simulated(self, pack: str = "customer-service", seed: int = 0) -> int:
-        """Lets the pack's scoring rule rank everything that waits to be ranked, marked as simulated; returns how many."""
-        rules, waiting = packs.load(pack).annotator(), self.to_rank(limit=100_000)
+    def judge_simulated(self, pack: str = "", seed: int = 0) -> int:
+        """Lets scoring rules rank everything that waits to be ranked, marked as simulated; returns how many.
+
+        Each item is judged by the pack that its prompt came from (customer-service where it came from none), or by `pack`.
+        """
+        judges = {name: packs.load(name).annotator() for name in ([pack] if pack else packs.names())}
+        waiting = self.to_rank(limit=100_000)
         for item in waiting:
-            self.judge(item, annotator.rank([r.text for r in item.replies], rules, random.Random(f"{seed} {item.id}")), annotator="simulated", source="simulated")
+            judge = judges.get(str(item.settings.get("prompts"))) or judges[pack or packs.DEFAULT]
+            ranking = judge.rank(item.prompt, [r.text for r in item.replies], random.Random(f"{seed} {item.id}"))
+            self.judge(item, ranking, annotator="simulated", source="simulated")
         return len(waiting)
 
     def to_rank(self, limit: int = 1) -> list[Comparison]:
