@@ -32,6 +32,9 @@ CASES = [
     ("ppo", "D-07", {"end_counted": 0.0}, {"eos_rate": 1.0}),
     ("ppo", "D-09", {"score_sd": 0.0}, {"score_sd": lambda t: 0.4}),
     ("ppo", "D-05", {"grad_norm": 0.0}, {"grad_norm": 1e-6}),
+    ("ppo", "D-05", {"value_grad_norm": 0.0}, {"value_grad_norm": 1e-6}),
+    ("ppo", "D-55", {"frozen_moved": 1.0}, {"frozen_moved": 0.0}),
+    ("ppo", "D-10", {"judge": {"beats_empty": 0.6}}, {"judge": {"beats_empty": 0.9}}),
     ("ppo", "D-08", {"judge": COIN}, {"judge": {**COIN, "eval_accuracy": 0.63}}),
     ("ppo", "D-54", {"score": lambda t: 4.0 + 0.1 * wave(t)}, {"score": lambda t: 1.5 + 0.1 * wave(t) + 0.05 * t}),
     ("ppo", "D-50", {"kl_weight": 0.0}, {"kl_weight": 0.01}),
@@ -46,6 +49,13 @@ CASES = [
     ("ppo", "D-23", {"length_score": 0.6, "reply_tokens": lambda t: 20 + t, "gold": lambda t: 1.0 + 0.05 * wave(t)}, {"reply_tokens": lambda t: 20 + t}),
     ("ppo", "D-23", {"length_score": 0.95}, {"length_score": 0.6, "reply_tokens": lambda t: 20 + t}),  # the held-out rule rises as well
     ("ppo", "D-22", {"gold": lambda t: 1.0 - 0.02 * t + 0.02 * wave(t)}, {"gold": lambda t: 1.0 + 0.01 * t + 0.02 * wave(t)}),
+    ("ppo", "D-22", {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9 - 0.03 * (t - 15)) + 0.02 * wave(t)},
+     {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9) + 0.05 * wave(t)}),  # it rose, and fell; it rose, and stays
+    ("ppo", "D-22", {"held_gold": lambda t: 1.0 - 0.01 * t}, {"held_gold": lambda t: 1.0 - 0.01 * t, "held_score": lambda t: 0.02 * t}),
+    ("ppo", "D-35", {"text_perplexity": lambda t: 55.0 + 0.3 * t}, {"text_perplexity": lambda t: 55.0 + 0.1 * t}),
+    ("ppo", "D-35", {"choice_accuracy": lambda t: 0.75 if t < 20 else 0.4}, {"choice_accuracy": lambda t: 0.4 if t == 20 else 0.75}),
+    ("ppo", "D-36", {"refusal_rate": lambda t: 0.0 if t < 20 else 0.25}, {"refusal_rate": lambda t: 0.25 if t == 20 else 0.0}),
+    ("ppo", "D-36", {"refusal_rate": lambda t: 0.1 if t < 20 else 0.4}, {"refusal_rate": 0.3}),  # the SFT model refused as often
     ("ppo", "D-20", {"kl_seq": lambda t: 1.0 * (t - 1)}, {"kl_seq": lambda t: 0.5 * (t - 1)}),
     ("ppo", "D-21", {"kl_seq": lambda t: 0.0 if t == 1 else -0.7}, {"kl_seq": lambda t: -0.3 if t == 5 else 0.1 * (t - 1)}),
     ("ppo", "D-26", {"entropy": lambda t: 1.2 * 0.85**t, "surprise": lambda t: 1.2 * 0.85**t}, {"entropy": lambda t: 1.2 - 0.02 * t}),
@@ -137,7 +147,7 @@ def test_a_finding_tells_the_figures_the_step_and_the_change_of_knobs() -> None:
     assert found.figures["approx_kl"] == 0.3 and found.figures["steps like this"] == 20
     assert recipe.replace(**found.remedy).lr == pytest.approx(recipe.lr / 3, rel=0.05)
     told = "\n".join(doctor.as_lines(found, recipe))
-    assert "since step 21" in told and "lr 0.0002 -> 6.7e-05" in told and "heuristic" in told and "kl of one update 0.3" in told
+    assert "since step 21" in told and "lr 0.0002 -> 6.7e-05" in told and "heuristic" in told and "KL of one update 0.3 nats" in told
     assert json.loads(json.dumps(doctor.as_record(found, recipe)))["changes"][0] == "lr 0.0002 -> 6.7e-05"
 
 
@@ -184,8 +194,29 @@ def test_the_last_steps_of_a_run_alone_raise_no_false_start() -> None:
 
 def test_the_verdict_is_one_line() -> None:
     sick = examined("ppo", {"kl_weight": 0.0, "eos_rate": 0.3})
-    assert doctor.headline("ppo", [], 1) == "Nothing wrong seen in 1 step."
-    assert doctor.headline("ppo", [replace(sick[0], severity="info")], 9) == "Nothing wrong seen in 9 steps."
+    count = len(doctor.RULES["ppo"])
+    assert doctor.headline("ppo", [], 1) == f"Healthy so far: {count} checks of 1 step found nothing wrong. What grows slowly takes ten steps to show."
+    assert doctor.headline("ppo", [replace(sick[0], severity="info")], 15) == f"Healthy so far: {count} checks of 15 steps found nothing worse than a hint."
     assert doctor.headline("ppo", sick, 40) == "Nothing holds the policy near SFT, since step 1, and 1 more."
     assert doctor.headline("ppo", [], 0) == "No step yet to look at."
     assert "SFT, reward and PPO" in doctor.headline("evaluate", [], 3)
+
+
+@pytest.mark.parametrize("stage", doctor.RULES)
+@pytest.mark.parametrize("steps", [1, 2, 15, 40])
+def test_a_run_is_called_healthy_on_grounds_that_stand_beside_their_limits(stage: str, steps: int) -> None:
+    told = doctor.grounds(stage, trace(stage, steps))
+    assert 2 <= len(told) <= 6 and all(each.endswith(".") for each in told)
+    assert doctor.grounds("evaluate", trace(stage, steps)) == doctor.grounds(stage, []) == []
+
+
+def test_the_grounds_are_the_figures_of_the_run() -> None:
+    told = " ".join(doctor.grounds("ppo", trace("ppo", 40, kl_seq=7.25, eos_rate=0.96)))
+    assert "drift from SFT is 7.2 nats per reply" in told and "beyond about 25" in told and "96 % of the replies end" in told
+
+
+def test_figures_are_read_with_units_and_told_what_is_normal() -> None:
+    told = {each.name: each for each in doctor.named({"clipfrac": 0.31, "approx_kl": 0.2, "loss at the start": 2.0, "grad_norm: steps without a number": 3, "leaps": 4})}
+    assert [each.value for each in told.values()] == ["31 %", "0.2 nats", "2 nats", "3", "4"]
+    assert list(told) == ["clipped tokens", "KL of one update", "loss at the start", "gradient length: steps without a number", "leaps"]
+    assert "Normal: 0.01 to 0.2" in told["clipped tokens"].about and told["leaps"].about == ""

@@ -129,6 +129,10 @@ class Lab(Steered, Recorded):
         run, recipe = self.run(name), self.recipe_now(name)
         return doctor.examine(run.stage, recipe, self.store.metrics(name), checks.judge_of(self.store, recipe))
 
+    def grounds(self, name: str) -> list[str]:
+        """A run's main figures in words, each beside the point where trouble would begin: why it is called healthy, if it is."""
+        return doctor.grounds(self.run(name).stage, self.store.metrics(name))
+
     def delete(self, name: str) -> None:
         """Removes a run that is over, with its adapter and checkpoints. Raises LabError while another run builds on it."""
         course.delete(self.store, self.home, self.run(name))

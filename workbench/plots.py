@@ -101,6 +101,8 @@ METRICS: dict[str, Metric] = {
                         "Falls slowly. A dive means that replies repeat themselves or each other.", "policy"),
     "score_clipped": Metric("Scores at the limit", "", "Share of the scores beyond five spreads, where they are cut off.", "Near 0.", "warn"),
     "score_gap": Metric("Score when read alone", "", "How much a score changes when its reply is scored outside the batch.", "0 but for rounding.", "warn"),
+    "frozen_moved": Metric("Frozen models that moved", "", "How many of base, reference and reward model the first updates changed.", "0.", "warn"),
+    "value_clipfrac": Metric("Clipped values", "", "Share of tokens whose value moved too far to count.", "Below 0.5.", "value"),
     "end_counted": Metric("Ends that count", "", "Share of the ended replies whose end of turn is learned from.", "Exactly 1.", "warn"),
     "ends_trained": Metric("Ends that are trained", "", "Share of the demonstrations whose end of turn is learned from.", "Exactly 1.", "warn"),
     **{f"beats_{name}": Metric(f"Beats: {probe.title.lower()}", "", f"Share of the held-out prompts whose best reply scores above the same prompt's when {probe.about}.",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from workbench.doctor.rule import Case, Rule, Sign, at_least, at_most, either, times
+from workbench.doctor.ppo_looks import ENOUGH, FOOLED, gold_rises
 from workbench.doctor.shared import GRADIENT_LEAPS, NOT_FINITE
-from workbench.doctor.trace import WINDOW, Trace
+from workbench.doctor.trace import WINDOW
 
-ENOUGH = 10  # steps before a slow trend is judged
+LARGE_UPDATE = 0.1  # nats per token that one update may move
+MANY_CLIPPED = 0.3  # share of the tokens
+LOST = 25.0  # nats per reply
+NEARLY_CERTAIN = 0.3  # share of the entropy at the start
 
 
 def planned_updates(case: Case) -> float:
@@ -17,7 +21,8 @@ def steps_too_large(case: Case) -> Sign | None:
     trace = case.trace
     rows = dict(trace.points("approx_kl"))
     shares, ratios, done = dict(trace.points("clipfrac")), dict(trace.points("ratio_max")), dict(trace.points("updates"))
-    odd = [step for step in rows if rows[step] > 0.1 or shares.get(step, 0) > 0.3 or ratios.get(step, 0) > 10 or done.get(step, 99) < planned_updates(case) / 2]
+    odd = [step for step in rows if rows[step] > LARGE_UPDATE or shares.get(step, 0) > MANY_CLIPPED
+           or ratios.get(step, 0) > 10 or done.get(step, 99) < planned_updates(case) / 2]
     if not odd:
         return None
     recent = [step for step in odd if step > trace.steps - WINDOW]
@@ -37,7 +42,7 @@ def steps_too_small(case: Case) -> Sign | None:
 
 def too_far(case: Case) -> Sign | None:
     trace = case.trace
-    since = trace.first_when("kl_seq", lambda nats: nats > 25)
+    since = trace.first_when("kl_seq", lambda nats: nats > LOST)
     if since is None and trace.has("kl_tok") and trace.last("kl_tok") > 0.5:
         since = trace.since("kl_seq", lambda nats: nats > 10, count=2)
     return Sign(since, {"kl_seq": trace.last("kl_seq"), "kl_tok": trace.last("kl_tok") or 0.0}) if since is not None else None
@@ -52,27 +57,6 @@ def below_zero(case: Case) -> Sign | None:
         return None
     since = min(twice + deep)
     return Sign(since, {"kl_seq": dict(rows)[since], "kl_se": errors.get(since, 0.0)})
-
-
-def gold_rises(trace: Trace) -> bool:
-    return trace.has("gold", count=WINDOW + 3) and trace.recent("gold") - trace.early("gold", 3) > 3 * gold_error(trace)
-
-
-def gold_error(trace: Trace) -> float:
-    """Standard error of the held-out rule's gain from its first three steps to the last few."""
-    return trace.noise("gold") * (1 / 3 + 1 / WINDOW) ** 0.5
-
-
-def fooled(case: Case) -> Sign | None:
-    trace = case.trace
-    if not trace.has("score", "gold", count=ENOUGH):
-        return None
-    gain, gold = trace.recent("score") - trace.early("score", 3), trace.recent("gold") - trace.early("gold", 3)
-    error = gold_error(trace)
-    if gain < 1.0 or gold > error:
-        return None
-    peak = max(trace.points("gold"), key=lambda point: point[1])
-    return Sign(peak[0], {"gain in score": gain, "gain by the held-out rule": gold, "standard error": error})
 
 
 def paid_by_length(case: Case) -> Sign | None:
@@ -110,8 +94,8 @@ def never_ends(case: Case) -> Sign | None:
 
 def one_answer(case: Case) -> Sign | None:
     trace, start = case.trace, case.trace.at_start("entropy")
-    if start is not None and start > 0.05 and trace.has("entropy", count=3) and trace.typical("entropy", 3) < 0.3 * start:
-        since = trace.since("entropy", lambda nats: nats < 0.3 * start) or trace.steps
+    if start is not None and start > 0.05 and trace.has("entropy", count=3) and trace.typical("entropy", 3) < NEARLY_CERTAIN * start:
+        since = trace.since("entropy", lambda nats: nats < NEARLY_CERTAIN * start) or trace.steps
         return Sign(since, {"entropy": trace.typical("entropy", 3), "entropy at the start": start, "same_replies": trace.last("same_replies") or 0.0})
     if trace.has("same_replies", count=3) and trace.recent("same_replies", 3) > 0.5:
         since = trace.since("same_replies", lambda share: share > 0.5) or trace.steps
@@ -183,10 +167,7 @@ RULES = (
                  "replies.",
          advice="Train the reward model on rankings whose better replies are not mostly the longer ones; until then keep replies short and drift dear.",
          changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-22", "D-25", "D-26", "D-29", "D-34", "D-38")),
-    Rule(id="D-22", title="The score rises and the held-out rule does not", severity="warn", sees=fooled,
-         meaning="The reward model likes the replies ever more while a judge that PPO never sees does not. The policy is learning the reward model's mistakes.",
-         advice="Use the checkpoint at which the held-out rule was best, rank replies of the present policy, and train the reward model on them.",
-         changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-34")),
+    FOOLED,
     Rule(id="D-20", title="The policy has drifted far from SFT", severity="warn", sees=too_far,
          meaning="The drift is larger than useful learning needs; beyond about 25 nats per reply the text is usually no longer the language SFT taught. Scores "
                  "there say little, since the reward model has seen nothing like it.",

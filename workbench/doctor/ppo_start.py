@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean, stdev
 
 from workbench.doctor.rule import Case, Rule, Sign, at_least, either, times, to
-from workbench.doctor.shared import NO_GRADIENT
+from workbench.doctor.shared import NO_GRADIENT, no_gradient
 
 ONLY_NOISE = 5.0  # standard errors; few steps estimate them roughly
 
@@ -98,6 +99,21 @@ def too_few_replies(case: Case) -> Sign | None:
     return Sign(1, {"batch": batch, "standard error of the score": batch**-0.5}) if batch < 8 and case.trace.has("score") else None
 
 
+def judge_likes_silence(case: Case) -> Sign | None:
+    share = case.reward.get("beats_empty")
+    return Sign(1, {"beats_empty": share}) if share is not None and share < 0.8 else None
+
+
+def learner_without_gradient(case: Case) -> Sign | None:
+    since = case.trace.since("value_grad_norm", lambda length: length == 0.0)
+    return no_gradient(case) or (Sign(since, {"value_grad_norm": 0.0}) if since is not None and case.recipe.value_lr > 0 else None)
+
+
+def frozen_moves(case: Case) -> Sign | None:
+    count = case.trace.at_start("frozen_moved")
+    return Sign(1, {"frozen_moved": count}) if count else None
+
+
 DURING = ("D-20", "D-21", "D-22", "D-23", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-30", "D-31", "D-33", "D-34", "D-38")
 
 RULES = (
@@ -132,10 +148,17 @@ RULES = (
          meaning="Scores of different replies do not differ, so no reply is better than another. PPO would follow nothing but rounding noise.",
          advice="Train the reward model again, with rankings in which replies really differ, and look at its held-out accuracy first.",
          explains=("D-05", *DURING)),
-    NO_GRADIENT,
+    replace(NO_GRADIENT, sees=learner_without_gradient),
+    Rule(id="D-55", title="A model that should stand still has changed", severity="stop", sees=frozen_moves, is_heuristic=False,
+         meaning="PPO trains the policy and the value model only; reference, reward model and base are what they are measured against. After the first updates one "
+                 "of those three was no longer the same, so drift and scores mean nothing from here on.",
+         advice="Look for an optimiser that was given tensors of another role; no knob mends this.", explains=DURING),
     Rule(id="D-08", title="The reward model is no better than a coin", severity="warn", sees=judge_knows_nothing,
          meaning="On rankings that it had never seen, the reward model picked the better reply about as often as chance would. PPO will chase its mistakes.",
          advice="Rank more replies, or clearer ones, and train the reward model again before PPO.", explains=("D-22", "D-29")),
+    Rule(id="D-10", title="The reward model likes silence", severity="info", sees=judge_likes_silence,
+         meaning="On many held-out prompts the reward model scored an empty reply as high as the best one. The policy may learn that saying nothing pays.",
+         advice="Rank some very short or empty replies low and train the reward model again; meanwhile watch the length of replies.", explains=("D-24",)),
     Rule(id="D-54", title="The scores are off their scale", severity="warn", sees=off_the_scale, is_heuristic=False,
          meaning="The SFT model's replies should score 0 on average with a spread of 1, and these are more than three spreads away. The reward model was "
                  "calibrated on other replies: another SFT run, other prompts, another length or temperature.",
