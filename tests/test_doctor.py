@@ -51,11 +51,6 @@ CASES = [
     ("ppo", "D-22", {"gold": lambda t: 1.0 - 0.02 * t + 0.02 * wave(t)}, {"gold": lambda t: 1.0 + 0.01 * t + 0.02 * wave(t)}),
     ("ppo", "D-22", {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9 - 0.03 * (t - 15)) + 0.02 * wave(t)},
      {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9) + 0.05 * wave(t)}),  # it rose, and fell; it rose, and stays
-    ("ppo", "D-22", {"held_gold": lambda t: 1.0 - 0.01 * t}, {"held_gold": lambda t: 1.0 - 0.01 * t, "held_score": lambda t: 0.02 * t}),
-    ("ppo", "D-35", {"text_perplexity": lambda t: 55.0 + 0.3 * t}, {"text_perplexity": lambda t: 55.0 + 0.1 * t}),
-    ("ppo", "D-35", {"choice_accuracy": lambda t: 0.75 if t < 20 else 0.4}, {"choice_accuracy": lambda t: 0.4 if t == 20 else 0.75}),
-    ("ppo", "D-36", {"refusal_rate": lambda t: 0.0 if t < 20 else 0.25}, {"refusal_rate": lambda t: 0.25 if t == 20 else 0.0}),
-    ("ppo", "D-36", {"refusal_rate": lambda t: 0.1 if t < 20 else 0.4}, {"refusal_rate": 0.3}),  # the SFT model refused as often
     ("ppo", "D-20", {"kl_seq": lambda t: 1.0 * (t - 1)}, {"kl_seq": lambda t: 0.5 * (t - 1)}),
     ("ppo", "D-21", {"kl_seq": lambda t: 0.0 if t == 1 else -0.7}, {"kl_seq": lambda t: -0.3 if t == 5 else 0.1 * (t - 1)}),
     ("ppo", "D-26", {"entropy": lambda t: 1.2 * 0.85**t, "surprise": lambda t: 1.2 * 0.85**t}, {"entropy": lambda t: 1.2 - 0.02 * t}),

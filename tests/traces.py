@@ -43,10 +43,7 @@ LOOKS: dict[str, dict[str, Value]] = {  # logged at the first step and every ten
         "eval_accuracy": lambda t: min(0.75, 0.5 + 0.01 * t), "eval_accuracy_low": lambda t: min(0.62, 0.35 + 0.01 * t), "eval_accuracy_high": 0.9,
         "eval_loss": lambda t: 0.69 - 0.004 * t, "eval_ece": 0.06, "longer_wins": 0.52, "length_score": 0.1,
     },
-    "ppo": {
-        "held_score": lambda t: 0.07 * t + 0.1 * wave(t), "held_gold": lambda t: 1.0 + 0.02 * t + 0.1 * wave(t), "text_perplexity": lambda t: 55.0 + 0.05 * t,
-        "choice_accuracy": lambda t: 0.75 if t % 20 else 0.69, "refusal_rate": lambda t: 0.0 if t % 20 else 0.06,
-    },
+    "ppo": {},
 }
 LAST: dict[str, dict[str, Value]] = {"sft": {}, "reward": {"raw_sd": 1.1, "raw_mean": 0.2, "beats_empty": 0.97, "beats_padding": 0.9, "beats_flattery": 0.8}, "ppo": {}}
 FIRST_ONLY = {"score_gap", "frozen_moved"}

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.doctor import ppo_course, ppo_looks, ppo_start, reward, sft
+from workbench.doctor import ppo_course, ppo_start, reward, sft
 from workbench.doctor.rule import SEVERITIES, Case, Rule, Severity
 from workbench.doctor.trace import WINDOW, Row, Trace
 from workbench.recipes import Recipe
 
 # In each stage's list causes stand before what they cause, so that the order of the list breaks ties.
-RULES: dict[str, tuple[Rule, ...]] = {"sft": sft.RULES, "reward": reward.RULES, "ppo": ppo_start.RULES + ppo_course.RULES + ppo_looks.RULES}
+RULES: dict[str, tuple[Rule, ...]] = {"sft": sft.RULES, "reward": reward.RULES, "ppo": ppo_start.RULES + ppo_course.RULES}
 
 
 @dataclass(frozen=True)
