@@ -63,6 +63,7 @@ CASES = [
     ("ppo", "D-38", {"score_sd": after(20, 0.01, 1.0)}, {"score_sd": after(20, 0.3, 1.0)}),
     ("ppo", "D-28", {"explained_variance": -1.5}, {"explained_variance": lambda t: -0.1 + 0.1 * wave(t)}),
     ("ppo", "D-28", {"explained_variance": -0.2, "value_loss": after(20, 2.0, 0.2)}, {"value_loss": after(20, 2.0, 0.2)}),
+    ("ppo", "D-28", {"value_clipfrac": 0.7}, {"value_clipfrac": lambda t: 0.7 if t < 8 else 0.4}),
     ("ppo", "D-33", {"grad_norm": lambda t: 30.0 if t in (20, 25, 30) else 1.0}, {"grad_norm": lambda t: 5.0 if t in (20, 25, 30) else 1.0}),
     ("ppo", "D-29", {"score": lambda t: 0.15 * wave(t)}, {"score": lambda t: 0.05 * t + 0.15 * wave(t)}),
     ("ppo", "D-37", {"seconds_generate": 60.0}, {"seconds_generate": 15.0}),
@@ -87,6 +88,7 @@ CASES = [
     ("reward", "D-11", {"beats_padding": 0.3}, {"beats_padding": 0.55}),
     ("reward", "D-44", {"eval_ece": 0.3}, {"eval_ece": 0.08}),
     ("reward", "D-33", {"grad_norm": lambda t: 50.0 if t == 9 else 1.0}, {"grad_norm": lambda t: 8.0 if t == 9 else 1.0}),
+    ("reward", "D-33", {"grad_norm": lambda t: 50.0 if t in (9, 19, 29) else 1.0}, {"grad_norm": lambda t: 0.9 if t > 33 else 0.03}),  # it finds something to learn
 ]
 
 

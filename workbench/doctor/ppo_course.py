@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.doctor.rule import Case, Rule, Sign, at_least, at_most, either, times
 from workbench.doctor.ppo_looks import ENOUGH, FOOLED, gold_rises
+from workbench.doctor.rule import Case, Rule, Sign, at_least, at_most, either, times
 from workbench.doctor.shared import GRADIENT_LEAPS, NOT_FINITE
 from workbench.doctor.trace import WINDOW
 
@@ -116,6 +116,8 @@ def value_lost(case: Case) -> Sign | None:
     if not trace.has("explained_variance", "value_loss", count=ENOUGH):
         return None
     insight, losses = trace.typical("explained_variance"), trace.values("value_loss")
+    if since := trace.since("value_clipfrac", lambda share: share > 0.5, count=WINDOW):
+        return Sign(since, {"value_clipfrac": trace.typical("value_clipfrac"), "explained_variance": insight})
     best = min(sum(losses[i:i + WINDOW]) / WINDOW for i in range(len(losses) - WINDOW + 1))
     if not (insight < -0.5 or (insight < 0 and trace.typical("value_loss") > 3 * best)):
         return None

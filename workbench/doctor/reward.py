@@ -100,11 +100,11 @@ RULES = (
     Rule(id="D-42", title="It learns the rankings by heart", severity="warn", sees=overfit,
          meaning="It orders nearly all pairs it trains on, and gets worse on pairs it never sees. What it learned beyond that point is memory, not taste.",
          advice="Go through the rankings fewer times, more gently, or rank replies to more prompts.", changes={"epochs": at_most(1), "lr": times(0.5)},
-         explains=("D-44", "D-08")),
+         explains=("D-44", "D-08", "D-33")),
     Rule(id="D-08", title="It is not clearly better than a coin", severity="warn", sees=a_coin,
          meaning="On rankings that it never saw, it picks the better reply about as often as chance, or too few were held out to tell. PPO would chase its mistakes.",
          advice="Rank more prompts; if the accuracy stays near one half, the rankings may contradict each other.", changes={"epochs": times(2)},
-         explains=("D-10", "D-44")),
+         explains=("D-10", "D-33", "D-44")),
     Rule(id="D-10", title="An empty reply scores as high as a good one", severity="info", sees=no_better_than_empty,
          meaning="The best-ranked reply should beat saying nothing on nearly every prompt, and often does not. The policy may learn that silence pays, or the model "
                  "reads another chat format than it was trained on.",

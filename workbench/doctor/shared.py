@@ -7,6 +7,7 @@ from statistics import median
 from workbench.doctor.rule import Case, Rule, Sign, times
 from workbench.doctor.trace import WINDOW
 
+HARMLESS = 1.0  # a gradient up to the usual limit is used as it is, however short the others were
 PERSISTENT = 3  # steps in a window with gaps before going on is pointless
 
 
@@ -30,7 +31,7 @@ def gradient_leaps(case: Case) -> Sign | None:
     if len(points) < 6:
         return None
     usual = median(length for _, length in points)
-    leaps = [(step, length) for step, length in points if usual > 0 and length > 10 * usual]
+    leaps = [(step, length) for step, length in points if usual > 0 and length > max(10 * usual, HARMLESS)]
     if not leaps:
         return None
     return Sign(leaps[0][0], {"grad_norm": max(length for _, length in leaps), "usual length": usual, "leaps": len(leaps)},
@@ -52,6 +53,6 @@ NO_GRADIENT = Rule(
 
 GRADIENT_LEAPS = Rule(
     id="D-33", title="The gradient leaps", severity="info", sees=gradient_leaps,
-    meaning="Some updates had a gradient more than ten times as long as usual; it is shortened before it is used. One leap is an odd batch, many are a "
-            "learning rate that is too high or rows that are broken.",
+    meaning="Some updates had a gradient (the direction in which to change the weights) more than ten times as long as usual; it is shortened before it is "
+            "used. One leap is an odd batch, many are a learning rate that is too high or rows that contradict each other.",
     advice="Nothing to do for a single leap; if they repeat, lower the learning rate.", changes={"lr": times(0.5)})
