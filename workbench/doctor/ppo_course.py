@@ -157,12 +157,12 @@ def slow_to_write(case: Case) -> Sign | None:
 RULES = (
     NOT_FINITE,
     Rule(id="D-30", title="The steps are too large", severity="warn", sees=steps_too_large,
-         meaning="One round of updates moves the policy so far that the figures it was computed from no longer hold. PPO then learns from stale advice, and "
-                 "language, entropy and value estimates tend to break soon after.",
-         advice="Lower the learning rate first, then do fewer updates per batch.", changes={"lr": times(1 / 3), "epochs": at_most(1), "target_kl": either(0.02, 1.0)},
+         meaning="One round of learning changes the policy (the model in training) so much that what was measured before no longer describes it. It then learns "
+                 "from stale advice, and its language usually breaks within a few steps.",
+         advice="Lower the learning rate first, then learn fewer times from each batch.", changes={"lr": times(1 / 3), "epochs": at_most(1), "target_kl": either(0.02, 1.0)},
          explains=("D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-38", "D-53")),
     Rule(id="D-31", title="The steps are too small", severity="warn", sees=steps_too_small,
-         meaning="The updates hardly change any probability, so nothing is being learned. Time passes and the policy stays what it was.",
+         meaning="The updates hardly change the probability of any word, so nothing is being learned. Time passes and the policy stays the SFT model.",
          advice="Raise the learning rate.", changes={"lr": times(3)}, explains=("D-29",)),
     Rule(id="D-23", title="The reward pays for length", severity="warn", sees=paid_by_length,
          meaning="Within a batch the longer replies get the higher scores, nearly whatever they say. The policy will pad, and its score will rise without better "
@@ -171,8 +171,8 @@ RULES = (
          changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-22", "D-25", "D-26", "D-29", "D-34", "D-38")),
     FOOLED,
     Rule(id="D-20", title="The policy has drifted far from SFT", severity="warn", sees=too_far,
-         meaning="The drift is larger than useful learning needs; beyond about 25 nats per reply the text is usually no longer the language SFT taught. Scores "
-                 "there say little, since the reward model has seen nothing like it.",
+         meaning="The drift (how far its odds of each word have moved from the SFT model's) is larger than useful learning needs; beyond about 25 nats per reply "
+                 "the text is usually no longer the language SFT taught. Scores there say little, since the reward model has seen nothing like it.",
          advice="Lower the learning rate and make drift dearer; the price alone does not shrink the steps.",
          changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0)}, explains=("D-26", "D-27")),
     Rule(id="D-21", title="The drift is below zero", severity="warn", sees=below_zero, is_heuristic=False,
@@ -184,8 +184,8 @@ RULES = (
          advice="Fork from an earlier checkpoint with a lower learning rate and a higher price on drift.",
          changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0), "epochs": at_most(1)}, explains=("D-38", "D-29", "D-31")),
     Rule(id="D-27", title="The policy becomes undecided", severity="warn", sees=gibberish,
-         meaning="Entropy has grown by half: the policy spreads its bets over ever more words, which reads as gibberish. Updates push it away from what it said "
-                 "without pulling it anywhere.",
+         meaning="Its entropy, which is how undecided it is about the next word, has grown by half; such text soon reads as gibberish. Updates push it away from "
+                 "what it said without pulling it anywhere.",
          advice="Lower the learning rate; if that does not help, look for a reward that punishes everything.", changes={"lr": times(1 / 3)}, explains=("D-25",)),
     Rule(id="D-24", title="The replies shrink", severity="warn", sees=ever_shorter,
          meaning="Replies are less than half as long as the SFT model's. Stopping at once avoids every penalty: either drift or unfinished replies cost too much, or "
@@ -202,9 +202,10 @@ RULES = (
     Rule(id="D-38", title="All replies score alike", severity="warn", sees=all_alike,
          meaning="The scores within a batch hardly differ, so no reply stands out to learn from. Either the policy repeats itself or the reward model is blind to "
                  "what it says.",
-         advice="Raise the temperature in reward model and PPO alike, or practise on more varied prompts.", changes={"temperature": at_least(1.0)}, explains=("D-29",)),
+         advice="Raise the temperature in reward model and PPO alike, or practise on more varied prompts; if the policy repeats itself, go back to an earlier checkpoint.", changes={"temperature": at_least(1.0)}, explains=("D-29",)),
     Rule(id="D-28", title="The value model is worse than a constant", severity="warn", sees=value_lost,
-         meaning="The value model's guesses are further off than always guessing the mean reward would be. It adds noise to every update instead of removing it.",
+         meaning="The value model foresees how much reward a reply will earn, and its guesses are further off than always guessing the mean would be, or leap from "
+                 "step to step. It adds noise to every update instead of removing it.",
          advice="Lower its learning rate; if it was very low, raise it instead.", changes={"value_lr": times(1 / 3)}),
     GRADIENT_LEAPS,
     Rule(id="D-29", title="The score does not move", severity="warn", sees=flat,

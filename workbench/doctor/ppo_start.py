@@ -118,13 +118,13 @@ DURING = ("D-20", "D-21", "D-22", "D-23", "D-24", "D-25", "D-26", "D-27", "D-28"
 
 RULES = (
     Rule(id="D-03", title="The same reply gets other probabilities when it is read again", severity="stop", sees=changing_odds, is_heuristic=False,
-         meaning="Before the first update nothing has changed, so the new probability of every token divided by the old one must be 1. It is not: chance is "
-                 "at work while learning (dropout left on), or old and new come from different computations.",
+         meaning="Before the first update nothing has changed, so every word must have the same probability when a reply is read a second time. It has not: chance is "
+                 "at work while learning (dropout left on), or the two readings are different computations.",
          advice="Switch dropout off in every role and take the old log-probabilities by the path that training takes; no knob mends this.",
          explains=("D-01", "D-02", "D-53", *DURING)),
     Rule(id="D-02", title="Replies are not drawn from the policy that is trained", severity="stop", sees=other_sampler, is_heuristic=False,
-         meaning="The probability of a token while it was written differs from its probability while it is learned from. The sampler then cuts or bends the "
-                 "odds (top-k, top-p, a penalty, another temperature), or positions and padding differ.",
+         meaning="The probability of a word while it was written differs from its probability while it is learned from, so PPO corrects a model that did not write "
+                 "this. The sampler cuts or bends the odds (top-k, top-p, a penalty, another temperature), or positions and padding differ.",
          advice="Sample with the plain distribution at the temperature of the recipe: no top-k, no top-p, no penalties.",
          explains=("D-53", *DURING)),
     Rule(id="D-01", title="The policy starts away from its reference", severity="stop", sees=drift_at_start, is_heuristic=False,
@@ -133,8 +133,8 @@ RULES = (
          advice="Check that reference and policy both name the same SFT run, and that its adapter is active while the reference is read.",
          explains=("D-21", *DURING)),
     Rule(id="D-53", title="The replies are likelier than pure chance allows", severity="warn", sees=too_likely,
-         meaning="On average a sampled token should surprise the policy by exactly its entropy, and these surprise it less. The sampler seems to leave "
-                 "unlikely tokens out, so PPO never learns about what the policy would really say.",
+         meaning="Words drawn by the policy's own odds should surprise it exactly as much as its entropy says, and these surprise it less. The sampler seems to leave "
+                 "unlikely words out, so PPO never learns about what the policy would really say.",
          advice="Look for top-k, top-p or a lower temperature in the sampler, and remove it.", explains=DURING),
     Rule(id="D-06", title="A reply's score depends on its neighbours", severity="stop", sees=score_depends_on_padding, is_heuristic=False,
          meaning="The same reply was scored in the batch and by itself, with different results. The reward model reads padding instead of the reply's last "
@@ -173,6 +173,6 @@ RULES = (
          explains=("D-28", "D-29")),
     Rule(id="D-52", title="Too few replies per step", severity="warn", sees=too_few_replies,
          meaning="So few replies are averaged that the mean score of a step is mostly luck. The policy learns from that luck and wanders.",
-         advice="Raise the batch; memory depends on micro_batch only.", changes={"batch": at_least(16), "minibatch": to(4), "micro_batch": to(4), "lr": times(1.0)},
+         advice="Raise the batch; memory depends on micro_batch only.", changes={"batch": at_least(16), "minibatch": to(4), "micro_batch": to(4)},
          explains=DURING + ("D-53",)),
 )

@@ -39,16 +39,16 @@ def gradient_leaps(case: Case) -> Sign | None:
 
 
 NOT_FINITE = Rule(
-    id="D-32", title="Numbers that are none (NaN or infinite)", severity="warn", sees=not_finite, is_heuristic=False,
-    meaning="A loss or gradient overflowed, so that update was skipped and the curve has a gap. When it goes on, the weights themselves are spoilt and "
-            "nothing after it can be trusted.",
+    id="D-32", title="Some numbers are not finite (NaN)", severity="warn", sees=not_finite, is_heuristic=False,
+    meaning="A score, loss or gradient was not a number, so that update was skipped and the curve has a gap. When it goes on, the weights themselves are "
+            "spoilt and nothing after it can be trusted.",
     advice="Go back to the last checkpoint with a lower learning rate; if it still happens, try precision fp32.",
     changes={"lr": times(0.5)}, explains=("D-33", "D-05"))
 
 NO_GRADIENT = Rule(
     id="D-05", title="The adapter gets no gradient", severity="stop", sees=no_gradient, is_heuristic=False,
-    meaning="The length of the gradient is exactly zero, so no update can change anything. Either nothing is left to learn from (every reply earns the same), "
-            "or the adapter is cut off from the loss.",
+    meaning="The gradient, which says how to change the weights, is exactly zero, so no update can change anything. Either nothing is left to learn from "
+            "(every reply earns the same), or the adapter is cut off from the loss.",
     advice="Look whether the replies and their scores differ at all; if they do, this is a fault of the program worth reporting.")
 
 GRADIENT_LEAPS = Rule(
