@@ -204,7 +204,8 @@ def test_the_verdict_is_one_line() -> None:
 def test_a_run_is_called_healthy_on_grounds_that_stand_beside_their_limits(stage: str, steps: int) -> None:
     told = doctor.grounds(stage, trace(stage, steps))
     assert 2 <= len(told) <= 6 and all(each.endswith(".") for each in told)
-    assert doctor.grounds("evaluate", trace(stage, steps)) == doctor.grounds(stage, []) == []
+    sick = examined("ppo", {"approx_kl": 0.4})
+    assert doctor.grounds("evaluate", trace(stage, steps)) == doctor.grounds(stage, []) == doctor.grounds(stage, trace(stage), sick) == []
 
 
 def test_the_grounds_are_the_figures_of_the_run() -> None:

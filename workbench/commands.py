@@ -156,7 +156,7 @@ def samples(options: argparse.Namespace) -> None:
 def examine(options: argparse.Namespace) -> None:
     lab = lab_of(options)
     run, recipe, found = lab.run(options.run), lab.recipe_now(options.run), lab.doctor(options.run)
-    verdict, grounds = doctor.headline(run.stage, found, run.step), lab.grounds(run.id)
+    verdict, grounds = doctor.headline(run.stage, found, run.step), lab.grounds(run.id, found)
     if options.json:
         findings = [doctor.as_record(each, recipe) for each in found]
         print_json({"run": run.id, "step": run.step, "verdict": verdict, "grounds": grounds, "findings": findings})

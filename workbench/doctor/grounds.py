@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from workbench.doctor.examine import Finding
 from workbench.doctor.ppo_course import LARGE_UPDATE, LOST, MANY_CLIPPED, NEARLY_CERTAIN
 from workbench.doctor.trace import Row, Trace
 
 FIRST = 3  # steps that are averaged at either end
 
 
-def grounds(stage: str, rows: Iterable[Row]) -> list[str]:
-    """Sentences about a run, the most telling first; empty for a stage without rules, or before its first step."""
-    trace = Trace(rows)
-    return list(STAGES[stage](trace)) if stage in STAGES else []
+def grounds(stage: str, rows: Iterable[Row], findings: Sequence[Finding] = ()) -> list[str]:
+    """Sentences about a run, the most telling first; none where something is wrong, for a stage without rules, or before the first step."""
+    is_sick = any(finding.severity != "info" for finding in findings)
+    return list(STAGES[stage](Trace(rows))) if stage in STAGES and not is_sick else []
 
 
 def ppo(trace: Trace) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import fmean, stdev
 
-from workbench.doctor.rule import Case, Rule, Sign, at_least, either, times, to
+from workbench.doctor.rule import Case, Rule, Sign, at_least, either, to
 from workbench.doctor.shared import NO_GRADIENT, no_gradient
 
 ONLY_NOISE = 5.0  # standard errors; few steps estimate them roughly
