@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-CHUNK = 2**24  # logits held at once: 64 MB in fp32
+CHUNK = 2**24  # logits held at once: 32 MB in bf16
+LEAST = -80.0  # exp of less is a denormal number, which takes a hundred times as long and adds nothing
+BLOCK = 2**19  # logits looked at at once: 2 MB in fp32, which a core's own cache holds
 
 
 class Reading(NamedTuple):
@@ -40,18 +42,11 @@ class _Read(torch.autograd.Function):
         size, found, expected = max(1, CHUNK // weight.shape[0]), [], []
         for start in range(0, len(ids), size):
             part = slice(start, start + size)
-            z = F.linear(states[part], weight, bias)
-            z = z.to(torch.promote_types(z.dtype, torch.float32))
-            if temperature != 1:
-                z.div_(temperature)
-            z.sub_(z.amax(-1, keepdim=True))
-            target = z.gather(1, ids[part].unsqueeze(1)).squeeze(1)
-            weights = z.exp()
-            total = weights.sum(-1)
-            entropy = total.log() - torch.linalg.vecdot(weights, z) / total
-            found.append((target - total.log(), entropy, target == 0))
+            logits = F.linear(states[part], weight, bias)
+            block = len(logits) if logits.is_cuda else max(1, BLOCK // weight.shape[0])
+            found += [read_block(z, wanted, temperature, learns) for z, wanted in zip(logits.split(block), ids[part].split(block), strict=True)]
             if learns:
-                expected.append((weights / total.unsqueeze(1)).to(weight.dtype) @ weight)
+                expected.append(logits @ weight)  # by now they are probabilities
         logps, entropies, likeliest = (torch.cat(each) for each in zip(*found, strict=True))
         if learns:
             ctx.save_for_backward(weight[ids] - torch.cat(expected))
@@ -64,6 +59,21 @@ class _Read(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         (direction,) = ctx.saved_tensors
         return direction * (grad / ctx.temperature).to(direction.dtype).unsqueeze(1), None, None, None, None, None
+
+
+def read_block(logits: Tensor, ids: Tensor, temperature: float, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probability, entropy and whether it is the likeliest of ids (n,); with `learns`, logits (n, v) become probabilities."""
+    z = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    z = z.div_(temperature) if temperature != 1 else z
+    z.sub_(z.amax(-1, keepdim=True))
+    target = z.gather(1, ids.unsqueeze(1)).squeeze(1)
+    weights = z.clamp_(min=LEAST).exp()
+    total = weights.sum(-1)
+    entropy = total.log() - torch.linalg.vecdot(weights, z) / total
+    if learns:
+        torch.div(weights, total.unsqueeze(1), out=weights)
+        logits.copy_(weights)
+    return target - total.log(), entropy, target == 0
 
 
 class Lora(NamedTuple):
@@ -162,7 +172,7 @@ def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 
 def _normed(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
+    scale = torch.rsqrt(torch.linalg.vecdot(wide, wide).div_(x.shape[-1]).add_(epsilon)).unsqueeze(-1)
     return wide.mul_(scale) if wide is not x else wide * scale, scale
 
 
@@ -173,8 +183,8 @@ def norm_forward(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 def norm_backward(grad: Tensor, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     unit, scale = _normed(x, epsilon)
     wide = (grad * weight).to(unit.dtype)
-    inner = (wide * unit).mean(-1, keepdim=True)
-    return ((wide - unit * inner) * scale).to(x.dtype)
+    inner = torch.linalg.vecdot(wide, unit).div_(x.shape[-1]).neg_().unsqueeze(-1)
+    return wide.addcmul_(unit, inner).mul_(scale).to(x.dtype)
 
 
 class _Norm(torch.autograd.Function):
@@ -210,10 +220,34 @@ def swiglu_backward(grad: Tensor, both: Tensor) -> Tensor:
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021) in Llama's half-split form; x (n, heads, head), cos and sin (n, 1, head)."""
-    half = x.shape[-1] // 2
-    signed = torch.cat([-sin[..., :half], sin[..., half:]], -1)
-    return torch.addcmul(x * cos, x.roll(half, -1), signed)
+    """Rotary positions (Su et al. 2021) in Llama's half-split form; x (n, heads, head), cos and sin (n, 1, head).
+
+    The first half of `sin` has the sign of the half that it takes from the second: see `signed`.
+    """
+    return _Turn.apply(x, cos, sin) if torch.is_grad_enabled() else turn_forward(x, cos, sin)
+
+
+def signed(sin: Tensor) -> Tensor:
+    """Sines (n, 1, head) with the first half's sign turned, once for all layers."""
+    left, right = sin.chunk(2, -1)
+    return torch.cat([-left, right], -1)
+
+
+def turn_forward(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+
+
+class _Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return turn_forward(x, cos, sin)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return turn_forward(grad, cos, sin.roll(sin.shape[-1] // 2, -1)), None, None
 
 
 class _Swiglu(torch.autograd.Function):

@@ -49,7 +49,7 @@ class Layout(NamedTuple):
     def packed(self, x: Tensor) -> Tensor:
         """(b, own, ...) -> own tokens (n - shared, ...)."""
         flat = x.flatten(0, 1)
-        return flat if len(flat) == len(self.slots) else flat[self.slots]
+        return flat if len(flat) == len(self.slots) else flat.index_select(0, self.slots)
 
 
 def layout_of(ids: Tensor, attention: Tensor) -> Layout:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from workbench.engine.fused import Lora, attend, norm, project, swiglu, turn
+from workbench.engine.fused import Lora, attend, norm, project, signed, swiglu, turn
 from workbench.engine.layout import Layout
 
 GROUPS = {"qkv": ("q_proj", "k_proj", "v_proj"), "out": ("o_proj",), "gates": ("gate_proj", "up_proj"), "down": ("down_proj",)}
@@ -103,9 +103,9 @@ class Trunk:
         return norm(x, self.last_norm.weight, self.last_norm.variance_epsilon)
 
     def rope(self, positions: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (n, 1, head)."""
+        """Cosines and signed sines (n, 1, head)."""
         cos, sin = self.rotary(x, positions.unsqueeze(0))
-        return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
+        return cos[0].unsqueeze(1), signed(sin[0].unsqueeze(1))
 
     def layer(self, i: int, x: Tensor, rope: tuple[Tensor, Tensor], at: Layout | Turn, lora: dict[str, Lora | None],
               cache: Cache | None) -> Tensor:
@@ -126,7 +126,7 @@ class Trunk:
         first = [each[: layout.shared].unsqueeze(0) for each in (q, k, v)]
         q, k, v = (layout.padded(each[layout.shared :]) for each in (q, k, v))
         if layout.shared:
-            k, v = (torch.cat([ahead.expand(len(own), -1, -1, -1), own], 1) for ahead, own in zip(first[1:], (k, v), strict=True))
+            k, v = (torch.cat([before_each(ahead, len(own)), own], 1) for ahead, own in zip(first[1:], (k, v), strict=True))
         if cache is not None:
             cache.fill(i, k, v)
         mixed = layout.packed(attend(q, k, v))
@@ -153,6 +153,11 @@ class Trunk:
             x = self.layer(i, x, rope, at, adapter[i] if adapter else {}, cache)
         cache.lengths = cache.lengths + 1
         return self.finish(x)
+
+
+def before_each(x: Tensor, count: int) -> Tensor:
+    """The common beginning (1, t, heads, head) as it stands before each of `count` rows; its gradient is the sum of theirs."""
+    return x.expand(count, -1, -1, -1)
 
 
 def joined(layer: Any, names: tuple[str, ...]) -> tuple[Tensor, Tensor | None]:
