@@ -8,4 +8,9 @@ create table rollouts(
     reply text not null, score real, gold real, reward real, kl real, tokens integer not null, finish text not null,
     figures blob not null, unique(run, step, place));
 """
-LATER = (ROLLOUTS,)  # versions 2, 3, ...
+HELD_OUT = """
+create table held_out(
+    run text, place integer, comparison integer not null, annotator text not null, record text not null,
+    primary key(run, place)) without rowid;
+"""
+LATER = (ROLLOUTS, HELD_OUT)  # versions 2, 3, ...

@@ -191,7 +191,7 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("runs", "id")):
+            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("held_out", "run"), ("runs", "id")):
                 db.execute(f"delete from {table} where {column}=?", (name,))
 
     # --- metrics and samples
