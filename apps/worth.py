@@ -47,7 +47,7 @@ class Worth:
         found, scale = self.lab.trust(run.id), (run.summary.get("raw_mean") or 0.0, run.summary.get("raw_sd") or 1.0)
         return {"run": run.id, "margins": histogram([gap for row in rows for gap in row.margins()]), "bins": [list(each) for each in found.bins],
                 "ece": found.ece, "dots": dots(rows, *scale), "link": found.length.link, "curve": self.lab.curve_points(run.id),
-                "rankings": run.summary.get("rankings", 0), "annotators": [annotator(each) for each in self.lab.annotators(run.id)],
+                "rankings": run.summary.get("rankings", 0), "annotators": [annotator(each) for each in self.lab.reliability(run.id)],
                 "worst": [disagreement(self.lab, each) for each in trust.disagreements(rows)]}
 
     def worth_again(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def annotator(found: Any) -> dict[str, Any]:
     if found.side is not None:
         sure = abs(found.side) > 1.96 * found.error
         side = f"prefers the {'first' if found.side > 0 else 'last'} shown" if sure else "none seen"
-    return {"name": found.name or "nobody named", "prompts": found.accuracy.n, "agrees": percent(found.accuracy.share),
+    return {"name": found.name or "nobody named", "prompts": found.accuracy.n, "agrees": percent(found.accuracy.rate),
             "low": found.accuracy.low, "high": found.accuracy.high, "reliability": found.reliability, "side": side}
 
 

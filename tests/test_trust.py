@@ -8,13 +8,13 @@ import random
 import pytest
 
 from workbench import trust
-from workbench.annotators import annotators
-from workbench.corpus import Preference
+from workbench.agreement import Ceiling, ceiling
 from workbench.records import HeldOut
+from workbench.reliability import reliabilities
 from workbench.verdict import verdict
 
 MARGINS = [2, 2, -2, 0.1, -0.1, 1, 1, -1, 3, 3]
-NOTHING = trust.known(None, 0, False)
+NOTHING = ceiling([])
 OPENING = [{"role": "user", "content": "Are you open?"}]
 
 
@@ -24,10 +24,6 @@ def row(scores, ranks=(0, 1), lengths=(5, 5), annotator="ada", sides=(), compari
 
 def rows_right(count: int, of: int, gap: float = 1.0, lengths=(5, 5)) -> list[HeldOut]:
     return [row((gap, 0.0) if place < count else (0.0, gap), lengths=lengths, place=place) for place in range(of)]
-
-
-def judged(first: bool, annotator: str, prompt: str = "q") -> Preference:
-    return Preference([{"role": "user", "content": prompt}], ["a", "b"], [[0], [1]] if first else [[1], [0]], annotator)
 
 
 def test_calibration_error_is_the_golden_one():
@@ -40,8 +36,8 @@ def test_calibration_error_is_the_golden_one():
 def test_accuracy_counts_prompts_and_half_a_tie():
     rows = [row((3, 2, 1), (0, 1, 2), (1, 1, 1)), row((1, 1)), row((0, 1)), row((5, 4), ranks=(0, 0))]
     found = trust.accuracy(rows)
-    assert found.share == pytest.approx((1 + 0.5 + 0) / 3) and found.n == 3, "a ranking without a strict pair says nothing"
-    assert found.low < found.share < found.high
+    assert found.rate == pytest.approx((1 + 0.5 + 0) / 3) and found.n == 3, "a ranking without a strict pair says nothing"
+    assert found.low < found.rate < found.high
 
 
 def test_a_ranking_of_four_with_a_tie_and_one_left_out_has_its_strict_pairs():
@@ -60,35 +56,11 @@ def test_rank_correlation_is_that_of_the_textbook():
     assert trust.rank_correlation([1, 1], [1, 2]) == 0
 
 
-def test_the_ceiling_comes_from_one_annotator_who_judged_twice():
-    rows = [judged(True, "ada", f"q{n}") for n in range(20)] + [judged(n >= 2, "ada", f"q{n}") for n in range(20)]
-    found = trust.ceiling(rows)
-    assert (found.agreement, found.n, found.who) == (0.9, 20, "self")
-    assert found.best == pytest.approx((1 + 0.8**0.5) / 2), "q^2 + (1 - q)^2 = 0.9"
-    assert trust.known(*[found.figures()[key] for key in ("agreement", "agreement_pairs", "agreement_is_own")]) == found
-
-
-def test_several_annotators_say_more_than_one_and_labels_without_a_name_are_not_one_persons():
-    rows = [judged(True, name, f"q{n}") for n in range(12) for name in ("ada", "bob", "ada")]
-    assert trust.ceiling(rows).who == "each other"
-    assert trust.ceiling([judged(True, "", f"q{n}") for n in range(12) for _ in range(2)]).who == "each other"
-
-
-def test_a_ceiling_of_a_few_pairs_is_unknown_and_says_why():
-    assert "no pair of replies was judged twice" in trust.ceiling([judged(True, "ada")]).why
-    assert "only 1 pairs" in trust.ceiling([judged(True, "ada")] * 2).why
-    assert trust.ceiling([Preference(OPENING, ["a", "b"], [[0, 1]], "ada")] * 50).agreement is None, "a tie agrees with nothing"
-
-
-def test_agreement_no_better_than_chance_caps_at_a_coin():
-    assert trust.known(0.4, 50, True).best == 0.5
-
-
 def test_scores_that_follow_length_are_found_out():
     rows = [row((0.1 * n, 0.1 * m), (0, 1), (n, m)) for n, m in [(9, 4), (8, 3), (12, 7), (20, 6), (7, 2)]]
     found = trust.length(rows, trust.accuracy(rows))
-    assert found.link == pytest.approx(1) and found.longer_wins.share == 1 and found.has_learned_it
-    assert found.on_shorter.share is None, "nobody preferred a shorter reply"
+    assert found.link == pytest.approx(1) and found.longer_wins.rate == 1 and found.has_learned_it
+    assert found.on_shorter.rate is None, "nobody preferred a shorter reply"
 
 
 @pytest.mark.parametrize(("link", "longer_wins", "accuracy", "expected"), [
@@ -117,7 +89,7 @@ def choices(seed: int, tau: dict[str, float], side: dict[str, float], count: int
 
 
 def test_a_careless_annotator_and_one_who_likes_the_first_side_are_named():
-    found = {each.name: each for each in annotators(choices(1, {"ada": 2.0, "bob": 0.4, "cas": 1.2}, {"cas": 1.0}))}
+    found = {each.name: each for each in reliabilities(choices(1, {"ada": 2.0, "bob": 0.4, "cas": 1.2}, {"cas": 1.0}))}
     assert found["ada"].reliability > 1.5 * found["cas"].reliability > 2.5 * found["bob"].reliability
     assert found["cas"].side == pytest.approx(1.0, abs=0.35) and found["cas"].side > 4 * found["cas"].error
     assert abs(found["ada"].side) < 3 * found["ada"].error and abs(found["bob"].side) < 3 * found["bob"].error
@@ -125,22 +97,26 @@ def test_a_careless_annotator_and_one_who_likes_the_first_side_are_named():
 
 
 def test_a_lone_annotator_has_no_reliability_and_unknown_sides_no_bias():
-    [found] = annotators([row((1.0, 0.0)), row((0.0, 1.0))])
+    [found] = reliabilities([row((1.0, 0.0)), row((0.0, 1.0))])
     assert (found.name, found.reliability, found.side) == ("ada", None, None) and found.accuracy.n == 2
-    assert annotators([]) == [] and annotators([row((1.0, 0.0), ranks=(0, 0))])[0].accuracy.n == 0
+    assert reliabilities([]) == [] and reliabilities([row((1.0, 0.0), ranks=(0, 0))])[0].accuracy.n == 0
 
 
-def words(rows, ceiling=NOTHING, probes=None):
-    return verdict(trust.trust(rows, ceiling, probes or {}))
+def words(rows, known=NOTHING, probes=None):
+    return verdict(trust.trust(rows, known, probes or {}))
+
+
+def at_most(rate: float) -> Ceiling:
+    return Ceiling(rate, rate, rate, rate, 41, "self", "annotators agree with themselves on so many")
 
 
 def test_a_good_model_is_told_its_share_interval_and_room():
-    found = words(rows_right(22, 29, gap=1.2), trust.known(0.96, 41, True))
+    found = words(rows_right(22, 29, gap=1.2), at_most(0.98))
     assert found.headline == "Right on 76 % of 29 held-out prompts (58 to 88): room to grow." and found.worst == "good"
-    assert "An annotator agrees with themselves on 96 % of 41 pairs judged twice; labels that noisy can be matched on 98 % at most, by anybody." in found.said
-    assert "as good as these labels allow" in words(rows_right(22, 29), trust.known(0.65, 41, False)).headline
-    assert "look for the same replies on both sides" in words(rows_right(60, 60), trust.known(0.6, 41, False)).headline
-    assert any("unknown: no pair of replies was judged twice" in line for line in words(rows_right(22, 29)).said)
+    assert "Annotators agree with themselves on so many: labels that noisy can be matched on 98 % at most, by anybody." in found.said
+    assert "as good as these labels allow" in words(rows_right(22, 29), at_most(0.77)).headline
+    assert "look for the same replies on both sides" in words(rows_right(60, 60), at_most(0.72)).headline
+    assert any("unknown: no comparison was judged twice" in line for line in words(rows_right(22, 29)).said)
 
 
 @pytest.mark.parametrize(("right", "start"), [(15, "No better than a coin"), (18, "Perhaps no better than a coin"), (5, "Worse than a coin")])

@@ -15,7 +15,7 @@ from workbench.probes import PROBES
 from workbench.records import HeldOut
 
 PROMPT = [{"role": "user", "content": "Are you open?"}]
-SUMMARY = {"held_out": 30, "rankings": 120, "raw_mean": 0.5, "raw_sd": 2.0, "agreement_pairs": 0} | {f"beats_{name}": 0.3 if name == "padding" else 0.9 for name in PROBES}
+SUMMARY = {"held_out": 30, "rankings": 120, "raw_mean": 0.5, "raw_sd": 2.0} | {f"beats_{name}": 0.3 if name == "padding" else 0.9 for name in PROBES}
 
 
 @pytest.fixture

@@ -8,27 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
-from workbench.corpus import Preference, prompt_key
+from workbench.agreement import Ceiling, Share, share
 from workbench.probes import PROBES
 from workbench.probes import verdict as probe_verdict
 from workbench.records import HeldOut
-from workbench.votes import wilson
 
 BINS = 10
-TWICE = 10  # pairs judged twice from which a noise ceiling is worth a figure
 OF_ONE_MIND = 0.8  # |rank correlation| of score and length above which nothing else matters
-
-
-class Share(NamedTuple):
-    """A share of n with its 95 % interval; nothing is known where n is 0."""
-
-    share: float | None
-    low: float | None
-    high: float | None
-    n: int
 
 
 class Bin(NamedTuple):
@@ -37,20 +25,6 @@ class Bin(NamedTuple):
     claimed: float
     right: float
     n: int
-
-
-class Ceiling(NamedTuple):
-    """How often labels of the same pair agree, and the accuracy that even a perfect model could not pass; None is unknown."""
-
-    agreement: float | None
-    best: float | None
-    n: int
-    who: str  # "self": one annotator twice; "each other": several, or nobody knows; "" where nothing was judged twice
-    why: str  # why it is unknown
-
-    def figures(self) -> dict[str, float]:
-        """What a run's summary keeps of it; `known` reads it back."""
-        return {"agreement": self.agreement, "agreement_pairs": self.n, "agreement_is_own": float(self.who == "self")} if self.who else {"agreement_pairs": self.n}
 
 
 class Length(NamedTuple):
@@ -90,9 +64,7 @@ def right(gap: float) -> float:
 def accuracy(rows: Iterable[HeldOut], gaps: Callable[[HeldOut], list[float]] = HeldOut.margins) -> Share:
     """The mean over prompts of the share of pairs put right, with Wilson's interval over prompts."""
     each = [sum(map(right, found)) / len(found) for row in rows if (found := gaps(row))]
-    if not each:
-        return Share(None, None, None, 0)
-    return Share(sum(each) / len(each), *wilson(sum(each), len(each)), len(each))
+    return share(sum(each), len(each))
 
 
 def reliability(margins: Sequence[float], bins: int = BINS) -> list[Bin]:
@@ -113,47 +85,12 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
-def ceiling(rows: Sequence[Preference]) -> Ceiling:
-    """From pairs of replies that were judged more than once: by one annotator, or (which weighs more) by several.
-
-    Two labels that are each right with chance q agree with chance q^2 + (1 - q)^2: so q follows from the agreement, and no
-    model can match labels more often than q. Pairs that somebody called a tie are left out.
-    """
-    own, others = agreements(rows)
-    found, is_own = (others, False) if len(others) >= TWICE else (own, True)
-    return known(sum(found) / len(found), len(found), is_own) if len(found) >= TWICE else known(None, max(len(own), len(others)), False)
-
-
-def known(agreement: float | None, pairs: int, is_own: bool) -> Ceiling:
-    """The ceiling that an agreement over so many pairs sets; without one, why it is unknown."""
-    if agreement is None:
-        why = f"only {pairs} pairs of replies were judged twice; from {TWICE} on it can be said" if pairs else "no pair of replies was judged twice"
-        return Ceiling(None, None, pairs, "", why)
-    return Ceiling(agreement, (1 + max(0.0, 2 * agreement - 1) ** 0.5) / 2, pairs, "self" if is_own else "each other", "")
-
-
-def agreements(rows: Sequence[Preference]) -> tuple[list[bool], list[bool]]:
-    """Whether two judgements of the same two replies agree: those of one annotator, and those of two."""
-    said: dict[tuple[str, str, str], list[tuple[str, bool]]] = {}
-    for row in rows:
-        rank = {place: at for at, group in enumerate(row.ranking) for place in group}
-        for a, b in combinations(sorted(rank, key=lambda place: row.replies[place]), 2):
-            if rank[a] != rank[b] and row.replies[a] != row.replies[b]:
-                said.setdefault((prompt_key(row), row.replies[a], row.replies[b]), []).append((row.annotator, rank[a] < rank[b]))
-    own: list[bool] = []
-    others: list[bool] = []
-    for judged in said.values():
-        for (who, first), (other, second) in combinations(judged, 2):
-            (own if who and who == other else others).append(first == second)
-    return own, others
-
-
 def length(rows: Sequence[HeldOut], found: Share) -> Length:
     """Whether the scores are more than a ruler: see `Length`."""
     link = rank_correlation([float(n) for row in rows for n in row.lengths], [s for row in rows for s in row.scores])
     rule = accuracy(rows, lambda row: [float(row.lengths[a] - row.lengths[b]) for a, b in row.pairs()])
     shorter = accuracy(rows, lambda row: [row.scores[a] - row.scores[b] for a, b in row.pairs() if row.lengths[a] < row.lengths[b]])
-    return Length(link, rule, shorter, has_learned_length(link, rule.share, found.share))
+    return Length(link, rule, shorter, has_learned_length(link, rule.rate, found.rate))
 
 
 def has_learned_length(link: float | None, longer_wins: float | None, accuracy: float | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench import annotators, frames, heldout, trust
+from workbench import agreement, frames, heldout, reliability, trust
 from workbench.records import HeldOut
 from workbench.store import Store
 from workbench.verdict import Verdict, verdict
@@ -19,7 +19,7 @@ class Trusted:
         """Accuracy with its interval, noise ceiling, calibration, length and what fools it, from a reward run's held-out rankings."""
         summary = self.store.run(name).summary
         probes = {key.removeprefix("beats_"): share for key, share in summary.items() if key.startswith("beats_") and share is not None}
-        ceiling = trust.known(summary.get("agreement"), int(summary.get("agreement_pairs", 0)), bool(summary.get("agreement_is_own")))
+        ceiling = agreement.Ceiling(**summary["ceiling"]) if "ceiling" in summary else agreement.ceiling([])
         return trust.trust(self.held_out_rows(name), ceiling, probes)
 
     def verdict(self, name: str) -> Verdict:
@@ -33,9 +33,9 @@ class Trusted:
     def held_out_rows(self, name: str) -> list[HeldOut]:
         return heldout.read(self.store, self.store.run(name).id)
 
-    def annotators(self, name: str) -> list[annotators.Annotator]:
-        """The annotators of a reward run's held-out rankings: how often the model agrees, reliability, side bias."""
-        return annotators.annotators(self.held_out_rows(name))
+    def reliability(self, name: str) -> list[reliability.Reliability]:
+        """Each annotator of a reward run's held-out rankings: how often the model agrees, reliability beside the others, side bias."""
+        return reliability.reliabilities(self.held_out_rows(name))
 
     def learning_curve(self, name: str) -> Any:
         """A data frame with a row per point: rankings learned from, held-out accuracy, low, high; empty unless the recipe asked for a curve."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workbench.trust import Ceiling, Share, Trust
+from workbench.agreement import Ceiling, Share
+from workbench.trust import Trust
 
 SURE = 0.15  # calibration error above which claimed certainty is not to be taken at its word
 FEW = 200  # pairs below which a calibration error is rough
@@ -20,11 +21,11 @@ class Verdict(NamedTuple):
 
 def verdict(found: Trust) -> Verdict:
     """The first thing that is wrong makes the headline; the rest is said below it."""
-    is_coin = found.accuracy.share is not None and (found.accuracy.low or 0.0) <= 0.5
+    is_coin = found.accuracy.rate is not None and (found.accuracy.low or 0.0) <= 0.5
     said = [ceiling_line(found.ceiling), *length_lines(found), *calibration_lines(found)]
     if found.fooled:
         said.append(f"Fooled by {', '.join(found.fooled)}: PPO will find that out.")
-    if found.accuracy.share is None:
+    if found.accuracy.rate is None:
         return Verdict("bad", "Nothing was held out, so nobody can say what it is worth.", [])
     if is_coin:
         return Verdict("bad", coin_line(found.accuracy), said)
@@ -32,7 +33,7 @@ def verdict(found: Trust) -> Verdict:
         which = "the longer" if (found.length.link or 0) > 0 else "the shorter"
         return Verdict("bad", f"It has learned length: a ruler would do. {right_on(found.accuracy)}, and the rule \"{which} wins\" on "
                               f"{percent(ruler(found))}; its scores follow length ({found.length.link:+.2f} of 1).", said)
-    is_beaten = (found.length.longer_wins.share or 0) > found.accuracy.share
+    is_beaten = (found.length.longer_wins.rate or 0) > found.accuracy.rate
     return Verdict("open" if found.fooled or found.ece > SURE or is_beaten else "good", f"{right_on(found.accuracy)}: {room(found)}.", said)
 
 
@@ -42,53 +43,51 @@ def percent(share: float | None) -> str:
 
 def right_on(share: Share) -> str:
     """Accuracy with its interval, as every sentence says it."""
-    return f"Right on {percent(share.share)} of {share.n} held-out prompts ({100 * (share.low or 0):.0f} to {100 * (share.high or 0):.0f})"
+    return f"Right on {percent(share.rate)} of {share.n} held-out prompts ({100 * (share.low or 0):.0f} to {100 * (share.high or 0):.0f})"
 
 
 def coin_line(share: Share) -> str:
-    seen = f"right on {percent(share.share)} of {share.n} held-out prompts ({100 * (share.low or 0):.0f} to {100 * (share.high or 0):.0f})"
+    seen = f"right on {percent(share.rate)} of {share.n} held-out prompts ({100 * (share.low or 0):.0f} to {100 * (share.high or 0):.0f})"
     if (share.high or 0) < 0.5:
         return f"Worse than a coin: {seen}. Worthless as a reward; look whether the rankings are read the right way round."
-    if (share.share or 0) > 0.6:
+    if (share.rate or 0) > 0.6:
         return f"Perhaps no better than a coin: {seen}, which chance alone can give. Worthless as a reward until more labels say otherwise."
     return f"No better than a coin: {seen}. Worthless as a reward; collect more labels, or check them."
 
 
 def room(found: Trust) -> str:
     """The accuracy beside what the labels allow."""
-    best = found.ceiling.best
+    best = found.ceiling.rate
     if best is None:
         return "better than a coin"
     if (found.accuracy.low or 0) > best:
         return "more than the labels' own noise allows; look for the same replies on both sides"
-    if (found.accuracy.share or 0) >= best - 0.03:
+    if (found.accuracy.rate or 0) >= best - 0.03:
         return "about as good as these labels allow"
     return "room to grow" if (found.accuracy.high or 0) < best else "better than a coin, perhaps as good as these labels allow"
 
 
 def ceiling_line(ceiling: Ceiling) -> str:
-    if ceiling.agreement is None or ceiling.best is None:
+    if ceiling.rate is None:
         return f"How good it could get is unknown: {ceiling.why}."
-    who = "An annotator agrees with themselves" if ceiling.who == "self" else "Annotators agree with each other"
-    return (f"{who} on {percent(ceiling.agreement)} of {ceiling.n} pairs judged twice; labels that noisy can be matched on {percent(ceiling.best)}"
-            " at most, by anybody.")
+    return f"{ceiling.why[0].upper()}{ceiling.why[1:]}: labels that noisy can be matched on {percent(ceiling.rate)} at most, by anybody."
 
 
 def ruler(found: Trust) -> float | None:
     """The accuracy of the rule that goes by length alone, the way round that the scores go."""
-    share = found.length.longer_wins.share
-    return share if share is None or (found.length.link or 0) >= 0 else 1 - share
+    rate = found.length.longer_wins.rate
+    return rate if rate is None or (found.length.link or 0) >= 0 else 1 - rate
 
 
 def length_lines(found: Trust) -> list[str]:
     rule, shorter = found.length.longer_wins, found.length.on_shorter
-    if rule.share is None:
+    if rule.rate is None:
         return []
-    more = ", more often than the model" if rule.share > (found.accuracy.share or 0) else ""
-    line = f"The rule \"the longer wins\" is right on {percent(rule.share)}{more}"
-    if shorter.share is None:
+    more = ", more often than the model" if rule.rate > (found.accuracy.rate or 0) else ""
+    line = f"The rule \"the longer wins\" is right on {percent(rule.rate)}{more}"
+    if shorter.rate is None:
         return [line + ". No held-out ranking prefers a shorter reply, so length and quality cannot be told apart here."]
-    return [line + f"; where the shorter reply was preferred, the model is right on {percent(shorter.share)} of {shorter.n} prompts."]
+    return [line + f"; where the shorter reply was preferred, the model is right on {percent(shorter.rate)} of {shorter.n} prompts."]
 
 
 def calibration_lines(found: Trust) -> list[str]:

@@ -132,8 +132,8 @@ def look(backbone: Backbone, role: str, kept: Sequence[Ranked], recipe: RewardRe
                 rows.append(held_out(len(rows), item, scores.tolist()))
     found = trust.accuracy(rows)
     length = trust.length(rows, found)
-    return {"eval_loss": loss, "eval_accuracy": found.share, "eval_accuracy_low": found.low, "eval_accuracy_high": found.high,
-            "eval_ece": trust.ece([gap for row in rows for gap in row.margins()]), "longer_wins": length.longer_wins.share,
+    return {"eval_loss": loss, "eval_accuracy": found.rate, "eval_accuracy_low": found.low, "eval_accuracy_high": found.high,
+            "eval_ece": trust.ece([gap for row in rows for gap in row.margins()]), "longer_wins": length.longer_wins.rate,
             "length_score": length.link}, rows
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench import trust
+from workbench import agreement
 from workbench.corpus import Preference, Prompt
 from workbench.engine import sampling
 from workbench.engine.backbone import Backbone
@@ -73,7 +73,8 @@ def train(recipe: RewardRecipe, backbone: Backbone, rows: Sequence[Preference], 
     Raises CorpusError when there is nothing to learn.
     """
     task = Task(recipe, backbone, *encode(backbone, rows, recipe), prompts)
-    task.summary |= {"rankings": len(task.learned), "held_out": len(task.kept), **trust.ceiling(rows).figures(), **(state.numbers if state else {})}
+    task.summary |= {"rankings": len(task.learned), "held_out": len(task.kept), "ceiling": agreement.ceiling(agreement.of_preferences(rows))._asdict(),
+                     **(state.numbers if state else {})}
     if state:
         backbone.set_tensors("reward", picked(state.tensors, "reward"))
     yield from order(task, state)                         # 1. learn who was preferred
@@ -86,8 +87,8 @@ def order(task: Task, state: State | None) -> Generator[Step, RewardRecipe | Non
     """One Step per batch of prompts."""
     recipe, backbone = task.recipe, task.backbone
     stepper = Stepper(backbone, "reward", recipe.lr, task.steps, recipe.warmup, recipe.max_grad)
-    if state and state.step < task.steps:
-        stepper.set_tensors(picked(state.tensors, "stepper"))
+    if state and (kept := picked(state.tensors, "stepper")):
+        stepper.set_tensors(kept)
     for index in range(state.step + 1 if state else 1, task.steps + 1):
         numbers, seen = learn(backbone, stepper, batch_at(task.learned, index - 1, recipe.batch, recipe.seed), recipe), []
         if index in (1, task.steps) or index % recipe.eval_every == 0:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from workbench.agreement import Share
 from workbench.records import HeldOut
-from workbench.trust import Share, accuracy
+from workbench.trust import accuracy
 
 PRIOR = 0.5  # spread of log-reliability and of side bias over annotators
 SCALE_PRIOR = 2.0  # of the scale that all share; wide, so that a perfect fit still has an end
 ROUNDS = 50
 
 
-class Annotator(NamedTuple):
+class Reliability(NamedTuple):
     """One annotator beside the others.
 
     reliability 1 is typical: it multiplies the score difference that decides their choice; None where there is nobody to compare
@@ -28,11 +29,11 @@ class Annotator(NamedTuple):
     error: float | None
 
 
-def annotators(rows: Sequence[HeldOut]) -> list[Annotator]:
+def reliabilities(rows: Sequence[HeldOut]) -> list[Reliability]:
     """Each annotator of the held-out rankings, the busiest first."""
     names = sorted({row.annotator for row in rows}, key=lambda name: (-sum(row.annotator == name for row in rows), name))
     fitted = fit(rows, names) if any(row.pairs() for row in rows) else {}
-    return [Annotator(name, accuracy([row for row in rows if row.annotator == name]), *fitted.get(name, (None, None, None))) for name in names]
+    return [Reliability(name, accuracy([row for row in rows if row.annotator == name]), *fitted.get(name, (None, None, None))) for name in names]
 
 
 def fit(rows: Sequence[HeldOut], names: Sequence[str]) -> dict[str, tuple[float | None, float | None, float | None]]:
