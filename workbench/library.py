@@ -25,6 +25,12 @@ WRITTEN = "written in this lab"
 OWN = "my-demonstrations"
 
 
+def names(store: Store, shape: str) -> list[str]:
+    """The corpora that a recipe may use where it wants rows of a shape."""
+    imported = [e.name for e in store.corpora() if e.shape == shape or (shape == "prompts" and e.shape in ("demonstrations", "preferences"))]
+    return ([corpus.RANKINGS] if shape == "preferences" else packs.names()) + imported
+
+
 # --- in and out
 
 

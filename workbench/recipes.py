@@ -28,9 +28,14 @@ def knob(
     choices: tuple[str, ...] | None = None,
     kind: str = "",
     advanced: bool = False,
+    live: bool = False,
+    shapes: bool = False,
 ) -> Any:
-    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE."""
-    meta = {"help": help, "low": low, "high": high, "choices": choices, "kind": kind, "advanced": advanced}
+    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE.
+
+    `live`: it may change while a run goes on. `shapes`: a checkpoint fits no other value of it, so no fork may change it.
+    """
+    meta = {"help": help, "low": low, "high": high, "choices": choices, "kind": kind, "advanced": advanced, "live": live, "shapes": shapes}
     return field(default=default, metadata=meta)
 
 
@@ -47,7 +52,7 @@ class Recipe:
 
     @classmethod
     def knobs(cls) -> list[Field]:
-        """The fields in order, each with its metadata (help, low, high, choices, kind, advanced)."""
+        """The fields in order, each with its metadata (help, low, high, choices, kind, advanced, live, shapes)."""
         return list(fields(cls))
 
     def needs(self) -> list[str]:
@@ -58,6 +63,19 @@ class Recipe:
             if each.metadata["kind"].split(":")[0] in ("run", "adapter") and value:
                 found += [part.strip() for part in value.split(",")]
         return [name for name in found if name != "base"]
+
+    @classmethod
+    def named(cls, name: str) -> Field:
+        """A knob by its name. Raises RecipeError that lists the knobs when there is none."""
+        found = next((each for each in fields(cls) if each.name == name), None)
+        if found is None:
+            raise RecipeError(f"{cls.__name__} has no knob {name!r}; it has {', '.join(each.name for each in fields(cls))}")
+        return found
+
+    @classmethod
+    def live_knobs(cls) -> list[str]:
+        """The names of the knobs that may change while a run goes on."""
+        return [each.name for each in fields(cls) if each.metadata["live"]]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -122,17 +140,17 @@ class SftRecipe(Recipe):
     stage: ClassVar[str] = "sft"
     title: ClassVar[str] = "SFT"
 
-    model: str = knob(DEFAULT_MODEL, "base model: its short name, a local folder, or a hub name", kind="model")
+    model: str = knob(DEFAULT_MODEL, "base model: its short name, a local folder, or a hub name", kind="model", shapes=True)
     corpus: str = knob("customer-service", "demonstrations to imitate", kind="corpus:demonstrations")
     steps: int = knob(48, "optimiser steps", low=1, high=100_000)
     batch: int = knob(16, "demonstrations per step", low=1, high=1024)
-    lr: float = knob(5e-4, "peak learning rate of the adapter", low=0.0, high=1.0)
-    rank: int = knob(16, "size of the LoRA adapter", low=1, high=256)
+    lr: float = knob(5e-4, "peak learning rate of the adapter", low=0.0, high=1.0, live=True)
+    rank: int = knob(16, "size of the LoRA adapter", low=1, high=256, shapes=True)
     max_tokens: int = knob(320, "longest conversation kept, in tokens", low=16, high=32_768)
     seed: int = knob(0, "makes the run repeatable", low=0)
-    start_from: str = knob("", "adapter to continue from; empty starts afresh", kind="adapter", advanced=True)
-    alpha: int = knob(32, "strength of the LoRA adapter; alpha / rank scales it", low=1, high=1024, advanced=True)
-    layers: int = knob(0, "uppermost layers that are adapted, 0 for all; below them nothing is trained, nor computed twice", low=0, advanced=True)
+    start_from: str = knob("", "adapter to continue from; empty starts afresh", kind="adapter", advanced=True, shapes=True)
+    alpha: int = knob(32, "strength of the LoRA adapter; alpha / rank scales it", low=1, high=1024, advanced=True, shapes=True)
+    layers: int = knob(0, "uppermost layers that are adapted, 0 for all; below them nothing is trained, nor computed twice", low=0, advanced=True, shapes=True)
     dropout: float = knob(0.0, "share of the adapter's inputs dropped while training; 0.05 is usual on a GPU, slow on a CPU", low=0.0, high=0.9, advanced=True)
     warmup: float = knob(0.05, "share of the steps with a rising learning rate", low=0.0, high=1.0, advanced=True)
     micro_batch: int = knob(8, "demonstrations in memory at once; changes memory, not results", low=1, advanced=True)
@@ -174,15 +192,19 @@ class RewardRecipe(Recipe):
     stage: ClassVar[str] = "reward"
     title: ClassVar[str] = "Reward model"
 
-    sft: str = knob(help="the SFT adapter it starts from and is calibrated on", kind="run:sft")
+    sft: str = knob(help="the SFT adapter it starts from and is calibrated on", kind="run:sft", shapes=True)
     preferences: str = knob("rankings", "rankings: this lab's own, or a corpus of preferences", kind="corpus:preferences")
     prompts: str = knob("customer-service", "prompts whose SFT replies set score 0 and spread 1", kind="corpus:prompts")
     epochs: int = knob(2, "times through the rankings", low=1, high=100)
     batch: int = knob(8, "prompts per step, each with all its replies", low=1, high=1024)
-    lr: float = knob(5e-4, "peak learning rate", low=0.0, high=1.0)
-    loss: str = knob("pairs", "pairs: every strict pair of a prompt; plackett_luce: the ranking as a whole",
-                     choices=("pairs", "plackett_luce"))
+    lr: float = knob(5e-4, "peak learning rate", low=0.0, high=1.0, live=True)
+    loss: str = knob("pairs", "pairs: every strict pair of a prompt; pairs_and_ties: tied replies are drawn together too; plackett_luce: the ranking as a whole",
+                     choices=("pairs", "pairs_and_ties", "plackett_luce"))
     seed: int = knob(0, "makes the run repeatable", low=0)
+    margin: float = knob(0.0, "score by which the better reply should lead per grade of strength (slightly 1, clearly 2, much 3); 0 asks for none",
+                         low=0.0, high=10.0, advanced=True)
+    curve: int = knob(0, "points of a learning curve: learns again from a half of the rankings, a quarter and so on; one costs half the training again,"
+                      " more at most as much again", low=0, high=6, advanced=True)
     centre: float = knob(0.01, "pull of the scores towards 0", low=0.0, high=1.0, advanced=True)
     held_out: float = knob(0.2, "share of the prompts kept aside to measure accuracy", low=0.01, high=0.9, advanced=True)
     calibration: int = knob(64, "prompts answered to calibrate the score", low=2, high=10_000, advanced=True)
@@ -204,26 +226,26 @@ class PpoRecipe(Recipe):
     stage: ClassVar[str] = "ppo"
     title: ClassVar[str] = "PPO"
 
-    sft: str = knob(help="the SFT adapter: where the policy starts and what it stays near", kind="run:sft")
-    reward: str = knob(help="the reward run whose adapter and head score the replies", kind="run:reward")
+    sft: str = knob(help="the SFT adapter: where the policy starts and what it stays near", kind="run:sft", shapes=True)
+    reward: str = knob(help="the reward run whose adapter and head score the replies", kind="run:reward", shapes=True)
     prompts: str = knob("customer-service", "prompts to practise on", kind="corpus:prompts")
     steps: int = knob(24, "rounds of answering and learning", low=1, high=100_000)
     batch: int = knob(16, "replies per step", low=2, high=4096)
-    lr: float = knob(2e-4, "peak learning rate of the policy", low=0.0, high=1.0)
-    kl_weight: float = knob(0.05, "reward given up per nat of drift from the SFT policy", low=0.0, high=1000.0)
+    lr: float = knob(2e-4, "peak learning rate of the policy", low=0.0, high=1.0, live=True)
+    kl_weight: float = knob(0.05, "reward given up per nat of drift from the SFT policy", low=0.0, high=1000.0, live=True)
     reply_tokens: int = knob(56, "longest reply, in tokens", low=4, high=4096)
-    temperature: float = knob(0.7, "sampling temperature, used in every log-probability", low=0.05, high=5.0, advanced=True)
+    temperature: float = knob(0.7, "sampling temperature, used in every log-probability", low=0.05, high=5.0, advanced=True, live=True)
     epochs: int = knob(1, "times each batch of replies is learned from", low=1, high=32, advanced=True)
     minibatch: int = knob(4, "replies per update; must divide the batch", low=1, advanced=True)
     micro_batch: int = knob(4, "replies in memory at once; changes memory, not results", low=1, advanced=True)
     value: str = knob("own", "own: the value model has an adapter of its own; shared: only a head on the policy, half the work",
-                      choices=("own", "shared"), advanced=True)
-    value_lr: float = knob(1e-4, "peak learning rate of the value model", low=0.0, high=1.0, advanced=True)
+                      choices=("own", "shared"), advanced=True, shapes=True)
+    value_lr: float = knob(1e-4, "peak learning rate of the value model", low=0.0, high=1.0, advanced=True, live=True)
     clip: float = knob(0.2, "how far a token's probability may move before it stops counting", low=0.01, high=1.0, advanced=True)
     lam: float = knob(0.95, "GAE lambda: 1 trusts returns, 0 trusts the value model", low=0.0, high=1.0, advanced=True)
     target_kl: float = knob(0.05, "an update that moves further than 1.5 times this ends early (nats per token)",
-                            low=0.0, high=10.0, advanced=True)
-    no_end_penalty: float = knob(1.0, "taken off a reply that never ends", low=0.0, high=100.0, advanced=True)
+                            low=0.0, high=10.0, advanced=True, live=True)
+    no_end_penalty: float = knob(1.0, "taken off a reply that never ends", low=0.0, high=100.0, advanced=True, live=True)
     sample_every: int = knob(5, "steps between two looks at the fixed prompts, and two checkpoints", low=1, advanced=True)
     record: float = knob(0.25, "share of each step's replies kept token by token, for the heatmap; 0 keeps none", low=0.0, high=1.0, advanced=True)
     precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)

@@ -7,7 +7,7 @@ is no more than a head on the policy's states).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,11 @@ def load(recipe: PpoRecipe, backbone: Backbone, adapters: Path) -> None:
 
 
 def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixed: Sequence[Prompt] = (),
-          judge: Annotator | None = None, state: State | None = None) -> Iterator[Step]:
-    """One Step per batch of replies. What the `judge` (a pack's scoring rule) says is only watched, never trained on."""
+          judge: Annotator | None = None, state: State | None = None) -> Generator[Step, PpoRecipe | None, None]:
+    """One Step per batch of replies. What the `judge` (a pack's scoring rule) says is only watched, never trained on.
+
+    A recipe that is sent in holds from the next step on; only its live knobs may differ.
+    """
     updates = recipe.steps * recipe.epochs * (recipe.batch // recipe.minibatch)
     policy = Stepper(backbone, "policy", recipe.lr, updates)
     value = Stepper(backbone, "value", recipe.value_lr, updates)
@@ -81,12 +84,13 @@ def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixe
         start = time.perf_counter()
         numbers |= improve(backbone, policy, value, rollout, recipe, index)             # 2. learn from it, a little at a time
         numbers["seconds_update"] = time.perf_counter() - start
-        yield Step(                                                                      # 3. tell
+        recipe = (yield Step(                                                           # 3. tell, and hear of changed knobs
             index, recipe.steps, numbers, samples=samples, rollouts=recorded, is_checkpoint=index % recipe.sample_every == 0,
             state=lambda at=index: State(at, gathered(
                 policy=backbone.tensors("policy"), value=backbone.tensors("value"),
                 policy_stepper=policy.tensors(), value_stepper=value.tensors()), {}),
-            summary={key: numbers[key] for key in ("reward", "score", "kl_seq", "reply_tokens", "gold") if key in numbers})
+            summary={key: numbers[key] for key in ("reward", "score", "kl_seq", "reply_tokens", "gold") if key in numbers})) or recipe
+        policy.lr, value.lr = recipe.lr, recipe.value_lr
 
 
 def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, index: int) -> tuple[Rollout, dict[str, float]]:
