@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench import annotator, checks, corpus, demo, doctor, frames, library, packs, process
 from workbench.errors import AdapterError, CorpusError, LabError, RunFailed
+from workbench.judged import Judged
 from workbench.plan import Plan, plan
 from workbench.recipes import Recipe, SftRecipe
 from workbench.recorded import Recorded
@@ -18,7 +19,7 @@ from workbench.records import Comparison, CorpusEntry, Messages, Run
 from workbench.store import Store
 
 
-class Lab(Recorded):
+class Lab(Recorded, Judged):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -34,7 +35,7 @@ class Lab(Recorded):
 
     def start(self, recipe: Recipe) -> Run:
         """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
-        checks.check_recipe(self.store, recipe)
+        checks.check_new(self.store, recipe)
         run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
         self.ensure_worker()
         return run
@@ -258,9 +259,9 @@ class Lab(Recorded):
 
     def corpora(self, shape: str) -> list[str]:
         """The names a recipe may use where it wants rows of a shape."""
-        imported = [e.name for e in self.store.corpora() if e.shape == shape or (shape == "prompts" and e.shape in ("demonstrations", "preferences"))]
+        imported = [e.name for e in self.store.corpora() if e.shape in corpus.FROM.get(shape, (shape,))]
         if shape == "preferences":
-            return [corpus.RANKINGS, *imported]
+            return [*corpus.JUDGED, *imported]
         return packs.names() + imported
 
     # --- adapters and the worker

@@ -180,6 +180,7 @@ class Store:
             db.execute("delete from metrics where run=? and step>?", (name, step))
             db.execute("delete from samples where run=? and step>?", (name, step))
             db.execute("delete from rollouts where run=? and step>?", (name, step))
+            db.execute("delete from revisions where run=? and step>?", (name, step))
             db.execute("delete from comparisons where run=? and json_extract(settings, '$.step')>?", (name, step))
             db.execute("update runs set step=?, saved_step=? where id=?", (step, step, name))
 
@@ -191,7 +192,7 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("runs", "id")):
+            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("revisions", "run"), ("runs", "id")):
                 db.execute(f"delete from {table} where {column}=?", (name,))
 
     # --- metrics and samples

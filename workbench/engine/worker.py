@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from workbench import doctor, rollouts
+from workbench import doctor, rollouts, verdicts
 from workbench.checks import judge_of, root_model
 from workbench.errors import OutOfMemory, Unhealthy, WorkbenchError
 from workbench.process import LOST
@@ -141,6 +141,10 @@ class Worker:
             self.store.add_samples(run.id, step.index, step.samples)
         if step.rollouts:
             rollouts.add(self.store, run.id, step.rollouts)
+        if step.verdicts:
+            verdicts.add(self.store, run.id, step.index, step.verdicts)
+        if step.revisions:
+            verdicts.add_revisions(self.store, run.id, step.index, step.revisions)
         if step.comparisons:
             extra = {"run": run.id, "round": run.round}
             self.store.add_comparisons([{**row, **extra, "settings": {**row["settings"], "step": step.index}} for row in step.comparisons])
