@@ -50,7 +50,7 @@ def run_ppo(task: dict[str, Any], gate: Gate) -> None:
     for index in range(MANY):
         gate.wait()
         start = now()
-        rollout, numbers = ppo.collect(backbone, turn(prompts, index, recipe.batch), recipe, index + 1, None)
+        rollout, numbers = ppo.collect(backbone, turn(prompts, index, recipe.batch), recipe, index + 1)
         collected = now()
         ppo.improve(backbone, policy, value, rollout, recipe, index + 1)
         give_back()

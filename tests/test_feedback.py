@@ -179,7 +179,7 @@ def test_what_waits_goes_on_waiting_for_people(lab, backbone):
 def test_what_people_ranked_is_judged_first_so_that_agreement_is_known_early(lab):
     waiting, ranked = ask(lab, "Yes.", "No."), ask(lab, "Yes.", "No.")
     lab.judge(ranked, [[0], [1]])
-    order = lambda which: [each.id for each in feedback.to_judge(lab.store, RECIPE.replace(which=which), PRINCIPLES)]  # noqa: E731
+    order = lambda which: [each.id for each in feedback.to_judge(lab.store, RECIPE.replace(which=which), PRINCIPLES)]
     assert order("all") == [ranked.id, waiting.id]
     assert order("ranked") == [ranked.id] and order("waiting") == [waiting.id]
 

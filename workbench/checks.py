@@ -7,15 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import constitution, corpus, feedback, packs
+from workbench import changes, constitution, corpus, feedback, packs
 from workbench.errors import AdapterError, CorpusError, ModelError, NotFound
 from workbench.recipes import DEFAULT_MODEL, JudgeRecipe, PpoRecipe, Recipe, ReplyRecipe, from_json
-from workbench.records import LIVE, Run
+from workbench.records import LIVE, Messages, Run
 from workbench.store import Store
 
 
 def recipe_of(run: Run) -> Recipe:
     return from_json(run.stage, run.recipe)
+
+
+def recipe_at(store: Store, run: Run, step: int | None = None) -> Recipe:
+    """A run's recipe as it is at a step, with what was changed on the way; without a step as it will be at the next one."""
+    at = run.step + 1 if step is None else step
+    taken = [each for each in changes.of(store, run.id) if (step is None if each.step is None else each.step <= at)]
+    return recipe_of(run).replace(**{each.knob: each.new for each in taken})
 
 
 def has_adapter(store: Store, name: str) -> bool:
@@ -84,6 +91,16 @@ def check_adapter(store: Store, name: str, stage: str = "", may_be_queued: bool 
         return
     if not has_adapter(store, name):
         raise AdapterError(f"{name} ({run.state}) has left no adapter in {store.path.parent / 'adapters'}; resume or rerun it")
+
+
+def question(messages: Messages | str) -> Messages:
+    """What may be asked, as messages. Raises CorpusError when nothing is asked, or far too much."""
+    prompt = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    if not prompt or prompt[-1]["role"] != "user" or not prompt[-1]["content"].strip():
+        raise CorpusError("a question is a list of messages that ends with the user's, which must not be empty")
+    if len(text := str(prompt)) > 100_000:
+        raise CorpusError(f"the question has {len(text):,} characters; at most 100,000 can be asked")
+    return prompt
 
 
 def judge_of(store: Store, recipe: Recipe) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench import agreement, constitution, feedback, library, verdicts
 from workbench.agreement import Annotator, Ceiling, Pair, Share, Vote

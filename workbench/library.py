@@ -25,6 +25,12 @@ WRITTEN = "written in this lab"
 OWN = "my-demonstrations"
 
 
+def names(store: Store, shape: str) -> list[str]:
+    """The corpora that a recipe may use where it wants rows of a shape."""
+    imported = [e.name for e in store.corpora() if e.shape in corpus.FROM.get(shape, (shape,))]
+    return ([*corpus.JUDGED] if shape == "preferences" else packs.names()) + imported
+
+
 # --- in and out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,8 +187,11 @@ def colour(key: str, among: tuple[str, ...] = ()) -> str:
     return COLOURS[role] + ("" if not taken else "80")
 
 
-def figure(stage: str, frame: Any, title: str = "") -> Any:
-    """A Plotly figure of a run's main curves; `frame` is indexed by step with a column per metric (Lab.metrics)."""
+def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | None = None) -> Any:
+    """A Plotly figure of a run's main curves; `frame` is indexed by step with a column per metric (Lab.metrics).
+
+    `marks` are steps that get a thin line and a label on every chart: where a knob was changed.
+    """
     from plotly import graph_objects
     from plotly.subplots import make_subplots
 
@@ -200,6 +204,9 @@ def figure(stage: str, frame: Any, title: str = "") -> Any:
             line = graph_objects.Scatter(x=values.index, y=values, name=METRICS[key].title, mode="lines+markers" if len(values) < 3 else "lines",
                                          line={"color": rgba(colour(key, chart.keys)), "width": 2})
             shown.add_trace(line, row=place // 2 + 1, col=place % 2 + 1)
+    for step, label in (marks or {}).items() if charts else ():
+        shown.add_vline(x=step, row="all", col="all", line={"width": 1, "dash": "dot", "color": "#6b7685"},
+                        annotation={"text": label, "font": {"size": 9}, "textangle": -90, "xanchor": "left", "yanchor": "top", "y": 1})
     # A transparent ground and a lasting uirevision: it sits on light and dark pages, and an update keeps the zoom.
     shown.update_layout(title=title or None, height=90 + 230 * rows, showlegend=False, paper_bgcolor="rgba(0,0,0,0)", hovermode="x unified",
                         plot_bgcolor="rgba(0,0,0,0)", uirevision=title or stage, margin={"l": 50, "r": 20, "t": 60, "b": 40},

@@ -34,6 +34,8 @@ class Run:
     note: str
     error: str
     summary: Mapping[str, Any]
+    parent: str = ""  # the run that this one was forked from
+    parent_step: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -45,6 +47,19 @@ class Run:
         if self.state != "running" or not self.stepping or self.total <= self.step:
             return None
         return self.stepping * (self.total - self.step)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A knob that changed while its run went on (origin "live"), or where the run left its parent ("fork")."""
+
+    run: str
+    knob: str
+    old: Any  # a number, text or truth, whatever the knob takes
+    new: Any
+    asked: float
+    step: int | None  # the first step that it applies to; None until the worker begins that step
+    origin: str
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,8 +46,11 @@ def load(recipe: RewardRecipe, backbone: Backbone, adapters: Path) -> None:
 
 
 def train(recipe: RewardRecipe, backbone: Backbone, rows: Sequence[Preference], prompts: Sequence[Prompt],
-          state: State | None = None) -> Iterator[Step]:
-    """One Step per batch of prompts, and a last one that calibrates. Raises CorpusError when there is nothing to learn."""
+          state: State | None = None) -> Generator[Step, RewardRecipe | None, None]:
+    """One Step per batch of prompts, and a last one that calibrates; a recipe sent in holds from the next one on.
+
+    Raises CorpusError when there is nothing to learn.
+    """
     learned, kept = encode(backbone, rows, recipe)
     steps = math.ceil(len(learned) * recipe.epochs / recipe.batch)
     stepper = Stepper(backbone, "reward", recipe.lr, steps, recipe.warmup, recipe.max_grad)
@@ -60,9 +63,10 @@ def train(recipe: RewardRecipe, backbone: Backbone, rows: Sequence[Preference], 
         if index in (1, steps) or index % recipe.eval_every == 0:
             numbers |= look(backbone, kept, recipe)
             summary |= {key: numbers[key] for key in numbers if key.startswith("eval_")}
-        yield Step(
+        recipe = (yield Step(
             index, steps + 1, numbers, is_checkpoint=index % recipe.save_every == 0, summary=dict(summary),
-            state=lambda at=index: State(at, gathered(reward=backbone.tensors("reward"), stepper=stepper.tensors()), {}))
+            state=lambda at=index: State(at, gathered(reward=backbone.tensors("reward"), stepper=stepper.tensors()), {}))) or recipe
+        stepper.lr = recipe.lr
     probed = probe(backbone, kept, recipe)
     summary |= look(backbone, kept, recipe) | probed  # of the raw scores, as at every look before: calibration rescales them
     mean, spread = calibrate(backbone, prompts, recipe)

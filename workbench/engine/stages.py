@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,8 +19,8 @@ from workbench.store import Store
 STAGES: dict[str, ModuleType] = {"sft": sft, "replies": replies, "reward": reward, "ppo": ppo, "evaluate": evaluate, "judge": judge, "revise": revise}
 
 
-def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = None) -> Iterator[Step]:
-    """Loads the adapters and rows a recipe names and returns its generator of Steps.
+def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = None) -> Generator[Step, Recipe | None, None]:
+    """Loads the adapters and rows a recipe names and returns its generator of Steps. A recipe sent into it holds from the next step on.
 
     Raises AdapterError or CorpusError when something it needs is missing.
     """
@@ -42,8 +43,20 @@ def finder(recipe: Recipe, store: Store, home: Path) -> Callable[..., list[Any]]
     return find
 
 
-def thrifty(steps: Iterator[Step]) -> Iterator[Step]:
+def thrifty(steps: Generator[Step, Recipe | None, None]) -> Generator[Step, Recipe | None, None]:
     """The same steps, with the memory that one leaves behind given back before the next."""
-    for step in steps:
-        yield step
-        give_back()
+    told: Recipe | None = None
+    with suppress(StopIteration):
+        while True:
+            told = yield steps.send(told)
+            give_back()
+
+
+def steered(steps: Generator[Step, Recipe | None, None], recipe_at: Callable[[int], Recipe]) -> Iterator[Step]:
+    """The steps of a stage, each but the first taken with the recipe of its number, which is asked for when the step begins."""
+    told: Recipe | None = None
+    with suppress(StopIteration):
+        while True:
+            step = steps.send(told)
+            yield step
+            told = recipe_at(step.index + 1) if step.index < step.total else None
