@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from workbench import corpus, feedback, verdicts
+from workbench import corpus, feedback, principled
 from workbench.agreement import Vote
 from workbench.engine import judge, revise, stages
 from workbench.engine.backbone import Backbone
@@ -46,7 +46,7 @@ def ask(lab, *texts, **more):
 def drive(lab, backbone, recipe=RECIPE, state=None):
     """What the worker does with a judge's steps."""
     for step in stages.begin(recipe, backbone, lab.home, state):
-        verdicts.add(lab.store, "judge-1", step.index, step.verdicts)
+        principled.add(lab.store, "judge-1", step.index, step.verdicts)
         yield step
 
 
@@ -208,7 +208,7 @@ def test_a_question_that_is_too_long_is_left_out_and_said(lab, backbone):
 def test_verdicts_are_a_corpus_of_pairs_with_their_certainty(lab):
     item, other = ask(lab, "Yes.", "No.", "Yes."), ask(lab, "a", "b")
     lab.judge(other, [[1], [0]], annotator="ann")
-    verdicts.add(lab.store, "judge-1", 1, [row(item.id, [(0, 1, 0.7), (0, 2, 0.5), (1, 2, 0.3)]), row(other.id, [(0, 1, 0.9)])])
+    principled.add(lab.store, "judge-1", 1, [row(item.id, [(0, 1, 0.7), (0, 2, 0.5), (1, 2, 0.3)]), row(other.id, [(0, 1, 0.9)])])
     rows = corpus.rows(lab.store, "ai-feedback", "preferences")
     assert [(r.replies, r.certainty) for r in rows] == [(["Yes.", "No."], 0.7), (["Yes.", "No."], 0.7), (["a", "b"], 0.9)]
     both = corpus.rows(lab.store, "rankings-and-ai-feedback", "preferences")
@@ -229,7 +229,7 @@ def test_agreement_with_people_counts_what_both_judged_and_warns(lab):
     for word in range(6):
         item = ask(lab, f"Yes {word}.", "No.")
         lab.judge(item, [[0], [1]], annotator="ann")
-        verdicts.add(lab.store, "judge-1", 1, [row(item.id, [(0, 1, 0.9 if word else 0.2)], flips=0.5, letters=0.3)])
+        principled.add(lab.store, "judge-1", 1, [row(item.id, [(0, 1, 0.9 if word else 0.2)], flips=0.5, letters=0.3)])
     [found] = lab.judges()
     assert (found.people.rate, found.people.n, found.flips) == (5 / 6, 6, 0.5)
     told = " ".join(found.warnings)
@@ -240,7 +240,7 @@ def test_a_judge_is_no_part_of_peoples_agreement_nor_of_the_ceiling(lab):
     for word in range(6):
         item = ask(lab, f"Yes {word}.", "No.")
         lab.judge(item, [[0], [1]], annotator="ann")
-        verdicts.add(lab.store, "judge-1", 1, [row(item.id, [(0, 1, 0.1)])])
+        principled.add(lab.store, "judge-1", 1, [row(item.id, [(0, 1, 0.1)])])
     assert lab.agreement().alpha is None and lab.ceiling().rate is None
     assert lab.agreement().pairs[0].same.rate == 0.0
 
@@ -315,7 +315,7 @@ def test_revisions_become_demonstrations_only_when_a_person_keeps_them(lab):
     with pytest.raises(CorpusError, match=r"revise-1 \(queued\) has no revision to keep"):
         lab.keep_revisions(run.id)
     turns = [{"principle": "Be brief.", "critique": "Long.", "revision": "Yes."}, {"principle": "Be kind.", "critique": "Fine.", "revision": " "}]
-    verdicts.add_revisions(lab.store, run.id, 1, [{"prompt": PROMPT, "draft": "Yes, yes.", "turns": turns}, {"prompt": PROMPT, "draft": "No.", "turns": turns[1:]}])
+    principled.add_revisions(lab.store, run.id, 1, [{"prompt": PROMPT, "draft": "Yes, yes.", "turns": turns}, {"prompt": PROMPT, "draft": "No.", "turns": turns[1:]}])
     assert [each.final for each in lab.revisions(run.id)] == ["Yes.", "No."]
     assert lab.corpora("demonstrations") == lab.corpora("demonstrations") and "revise-1" not in lab.corpora("demonstrations")
     entry = lab.keep_revisions(run.id, places=[0])

@@ -50,7 +50,9 @@ def check_recipe(store: Store, recipe: Recipe) -> None:
         if kind == "model":
             check_model(value)
         if kind == "corpus" and not is_coming(store, value):
-            corpus.rows(store, value, of)
+            found = corpus.rows(store, value, of)
+            if of == "preferences":
+                corpus.check_rankings(found)
         if kind == "constitution":
             constitution.principles(store.path.parent, value)
         if kind in ("run", "adapter") and value:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from workbench import constitution, verdicts
+from workbench import constitution, principled
 from workbench.agreement import JUDGE, Share, Vote, kappa, same
 from workbench.errors import CorpusError
 from workbench.recipes import JudgeRecipe
@@ -87,7 +87,7 @@ def to_judge(store: Store, recipe: JudgeRecipe, principles: list[str]) -> list[C
     """What a judge has not judged yet by these principles, oldest first, those that people ranked before the others."""
     wanted = {"ranked": "state in ('judged', 'bad')", "waiting": "state in ('ready', 'skipped')", "all": "state not in ('waiting', 'writing', 'failed')"}
     found = store.comparisons(f"kind='ranking' and {wanted[recipe.which]}")
-    done = verdicts.judged(store, judge_name(recipe.judge), stamp(recipe, principles))
+    done = principled.judged(store, judge_name(recipe.judge), stamp(recipe, principles))
     left = [each for each in found if each.id not in done]
     return sorted(left, key=lambda each: each.state not in ("judged", "bad"))[:recipe.count]
 
@@ -97,7 +97,7 @@ def check(store: Store, recipe: JudgeRecipe) -> None:
     principles = constitution.principles(store.path.parent, recipe.constitution)
     if to_judge(store, recipe, principles):
         return
-    if any(verdict.constitution == stamp(recipe, principles) for verdict in verdicts.read(store, judge_name(recipe.judge))):
+    if any(verdict.constitution == stamp(recipe, principles) for verdict in principled.read(store, judge_name(recipe.judge))):
         raise CorpusError(f"{judge_name(recipe.judge)} has judged everything by these principles; edit the constitution, choose another judge or "
                           "seed, or write more replies")
     what = "there is nothing to judge" if recipe.which == "all" else f"no comparison to judge is {recipe.which}"

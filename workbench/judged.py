@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import agreement, constitution, feedback, library, verdicts
+from workbench import agreement, constitution, feedback, library, principled
 from workbench.agreement import Annotator, Ceiling, Pair, Share, Vote
 from workbench.corpus import Demonstration
 from workbench.errors import CorpusError
@@ -73,7 +73,7 @@ class Judged:
 
     def verdicts(self, judge: str = "") -> list[Verdict]:
         """What models judged by a constitution, all of them or one, such as "judge:base"."""
-        return verdicts.read(self.store, judge)
+        return principled.read(self.store, judge)
 
     def judges(self) -> list[Judge]:
         """Every model that judged, with its agreement with people; busiest first."""
@@ -103,7 +103,7 @@ class Judged:
 
     def revisions(self, name: str) -> list[Revision]:
         """What a run rewrote: prompt, draft, and per round the principle, the critique and the revision."""
-        return verdicts.revisions(self.store, self.store.run(name).id)
+        return principled.revisions(self.store, self.store.run(name).id)
 
     def keep_revisions(self, name: str, corpus: str = "", places: Sequence[int] | None = None) -> CorpusEntry:
         """Makes a corpus of demonstrations of a run's final revisions (those of `places`, from 0), to be read on the Data tab before use.
