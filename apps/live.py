@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from apps import pipeline, results, rollouts, verbs
+from apps import pipeline, results, rollouts, steer, verbs
 from apps.page import panel, public
 from workbench import doctor, plots
 from workbench.lab import Lab
@@ -63,7 +63,7 @@ def news(lab: Lab, run: Run | None, have: str, after: int, stage: str) -> dict[s
     listed = [{"id": r.id, "state": r.state} for r in reversed(lab.list_runs()) if stage and r.stage == stage][:200]
     if run is None:
         return {"run": "", "stage": stage, "state": "", "step": 0, "total": 0, "eta": None, "pace": 0, "note": "", "trouble": "", "ahead": "",
-                "reset": have != "", "to": -1, "series": {}, "runs": listed, "samples": [], "result": None, "canResume": False, "health": None}
+                "reset": have != "", "to": -1, "series": {}, "runs": listed, "samples": [], "result": None, "canResume": False, "health": None, "steer": None}
     # A resumed run goes back to its checkpoint: the browser has then seen steps that are no more.
     reset = run.id != have or run.step < after
     rows = lab.store.metrics(run.id, -1 if reset else after)
@@ -72,7 +72,7 @@ def news(lab: Lab, run: Run | None, have: str, after: int, stage: str) -> dict[s
         "pace": run.stepping if run.state == "running" else 0, "note": run.note, "trouble": trouble(run), "ahead": ahead(lab, run),
         "reset": reset, "to": max([after if not reset else -1, *(row[0] for row in rows[-1:])]), "series": series(rows), "runs": listed,
         "health": health(lab, run) if reset or rows and is_due(run, after) else None,
-        "samples": sample_steps(lab, run), "canResume": run.state in verbs.RESUMABLE,
+        "steer": steer.state(lab, run), "samples": sample_steps(lab, run), "canResume": run.state in verbs.RESUMABLE,
         "result": results.read(lab, run) if run.stage == "evaluate" and run.state == "done" else None,
     }
 
@@ -130,9 +130,10 @@ def health(lab: Lab, run: Run) -> dict[str, Any] | None:
     """What the doctor says of a run: a line, and a card per finding; None for stages without rules."""
     if run.stage not in doctor.RULES:
         return None
-    recipe, found = lab.recipe(run.id), lab.doctor(run.id)
+    recipe, found = lab.recipe_now(run.id), lab.doctor(run.id)
     worst = found[0].severity if found else "well"
-    return {"verdict": doctor.headline(run.stage, found, run.step), "worst": worst, "findings": [doctor.as_record(each, recipe) for each in found]}
+    return {"verdict": doctor.headline(run.stage, found, run.step), "worst": worst, "findings": [
+        {**doctor.as_record(each, recipe), **steer.cure(lab, run, each.remedy)} for each in found]}
 
 
 def sample_steps(lab: Lab, run: Run) -> list[int]:

@@ -27,8 +27,8 @@ def functions(lab: Lab) -> tuple[Answer, Answer]:
 
     @public
     def tokens(question: dict[str, Any]) -> dict[str, Any]:
-        row = lab.rollout(str(question["run"])[:80], int(question["step"]), int(question["place"]))
-        return told(row, getattr(lab.recipe(str(question["run"])[:80]), "kl_weight", None))
+        name, step = str(question["run"])[:80], int(question["step"])
+        return told(lab.rollout(name, step, int(question["place"])), getattr(lab.recipe_now(name, step), "kl_weight", None))
 
     return rollouts, tokens
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from apps import live, pipeline, verbs
 from apps.page import Page, panel, public
-from workbench import plots
+from workbench import changes, course, plots
 from workbench.lab import Lab
 from workbench.records import Run
 
@@ -29,7 +29,7 @@ def build(lab: Lab, page: Page) -> None:
 def row(lab: Lab, run: Run) -> dict[str, Any]:
     seconds = (run.ended or time.time()) - run.started if run.started else None
     return {"id": run.id, "state": live.state_of(run), "step": f"{run.step} / {run.total}" if run.total else str(run.step), "started": run.started,
-            "seconds": seconds, "from": lab.recipe(run.id).needs(), "headline": pipeline.headline(lab, run),
+            "seconds": seconds, "from": [run.parent] if run.parent else lab.recipe(run.id).needs(), "headline": pipeline.headline(lab, run),
             "can_resume": run.state in verbs.RESUMABLE, "is_live": not run.is_over, "state_raw": run.state}
 
 
@@ -38,11 +38,11 @@ def detail(lab: Lab, run: Run, runs: list[Run]) -> dict[str, Any]:
     recipe = lab.recipe(run.id)
     knobs = [{"name": k.name, "value": str(getattr(recipe, k.name)), "help": k.metadata["help"],
               "is_changed": k.default is MISSING or getattr(recipe, k.name) != k.default} for k in recipe.knobs()]
-    users = [other.id for other in runs if run.id in lab.recipe(other.id).needs()]
+    users = [other.id for other in runs if run.id in lab.recipe(other.id).needs() or other.parent == run.id]
     return {"id": run.id, "title": recipe.title, "round": run.round, "from": recipe.needs(), "to": users, "knobs": knobs,
             "code": recipe.as_python(), "saved_step": run.saved_step, "is_live": not run.is_over,
             "can_resume": run.state in verbs.RESUMABLE,
-            "summary": facts(run)}
+            "lineage": course.lineage(run, changes.of(lab.store, run.id)), "summary": facts(run)}
 
 
 def facts(run: Run) -> list[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.gate import Gate, device, now, read_task
 from benchmarks.tasks import turn
 from workbench.corpus import Prompt
-from workbench.engine import ppo, reward, sft
+from workbench.engine import ppo, rankings, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.chat import Encoded
 from workbench.engine.memory import give_back
@@ -50,7 +50,7 @@ def run_ppo(task: dict[str, Any], gate: Gate) -> None:
     for index in range(MANY):
         gate.wait()
         start = now()
-        rollout, numbers = ppo.collect(backbone, turn(prompts, index, recipe.batch), recipe, index + 1, None)
+        rollout, numbers = ppo.collect(backbone, turn(prompts, index, recipe.batch), recipe, index + 1)
         collected = now()
         ppo.improve(backbone, policy, value, rollout, recipe, index + 1)
         give_back()
@@ -77,11 +77,11 @@ def run_reward(task: dict[str, Any], gate: Gate) -> None:
     backbone = load(task, "reward")
     backbone.add_head("reward", task["seed"])
     stepper = Stepper(backbone, "reward", recipe.lr, MANY)
-    rows = [reward.Ranked([p["chosen"], p["rejected"]], [0, 1], [0, 0]) for p in task["pairs"]]
+    rows = [rankings.Ranked([p["chosen"], p["rejected"]], [0, 1], [0, 0]) for p in task["pairs"]]
     for index in range(MANY):
         gate.wait()
         batch, start = turn(rows, index, recipe.batch), now()
-        reward.learn(backbone, stepper, batch, recipe)
+        rankings.learn(backbone, stepper, batch, recipe)
         give_back()
         gate.tell(total=now() - start, tokens=sum(len(row) for item in batch for row in item.rows))
 

@@ -14,7 +14,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from tests import toy
-from workbench import annotator
+from workbench.annotator import Annotator
 from workbench.corpus import Demonstration, Preference, Prompt
 from workbench.engine import ppo, reward, sampling, sft
 from workbench.engine.backbone import Backbone
@@ -24,11 +24,11 @@ from workbench.recipes import PpoRecipe, Recipe, RewardRecipe, SftRecipe
 
 LETTERS = "abcdefgh"
 PROMPTS = [Prompt([{"role": "user", "content": f"say {a}{b}{c}"}]) for a in LETTERS for b in LETTERS for c in LETTERS[:4]]
-RULES = {
+JUDGE = Annotator({
     "empty": -1.0, "noise": 0.2, "tie": 0.25, "repetition": {"weight": 0.0},
     "length": {"low": 0, "high": 9, "weight_short": 0.0, "weight_long": 0.0, "floor": 0.0},
     "features": [{"name": "e", "weight": 1.0, "pattern": "e", "cap": 4}, {"name": "a", "weight": -1.0, "pattern": "a", "cap": 4}],
-}
+})
 SFT = {"steps": 150, "batch": 32, "micro_batch": 32, "lr": 5e-3, "rank": 16, "alpha": 32, "eval_every": 25, "precision": "fp32"}
 REWARD = {"epochs": 5, "held_out": 0.3, "batch": 16, "micro_batch": 64, "lr": 3e-3, "calibration": 64, "reply_tokens": 16, "temperature": 1.0, "precision": "fp32",
           "eval_every": 10}
@@ -68,7 +68,7 @@ def rankings(backbone: Backbone, seed: int, k: int = 4, judge: Any = None) -> li
     texts = [backbone.chat.text(replies.tokens(row)) for row in range(len(PROMPTS) * k)]
     for place, prompt in enumerate(PROMPTS):
         mine = texts[place * k : place * k + k]
-        found.append(Preference(prompt.messages, mine, judge(mine, dice) if judge else annotator.rank(mine, RULES, dice)))
+        found.append(Preference(prompt.messages, mine, judge(mine, dice) if judge else JUDGE.rank(prompt.messages, mine, dice)))
     return found
 
 
@@ -87,7 +87,7 @@ def practise(backbone: Backbone, seed: int, breaks: Callable[..., Any], **knobs:
     backbone.copy("value", of="reward")
     backbone.add_head("value", seed, copy_of="reward")
     with breaks(backbone):
-        return list(ppo.train(recipe, backbone, PROMPTS, (), RULES)), recipe
+        return list(ppo.train(recipe, backbone, PROMPTS, (), JUDGE)), recipe
 
 
 class Chain(NamedTuple):

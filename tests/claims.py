@@ -38,9 +38,9 @@ def collected(backbone: Backbone, replies: Replies | None = None, recipe: PpoRec
     """A real rollout, of the given replies if any."""
     batch = (PROMPTS * recipe.batch)[: recipe.batch]
     if replies is None:
-        return ppo.collect(backbone, batch, recipe, 1, None)
+        return ppo.collect(backbone, batch, recipe, 1)
     with mock.patch.object(sampling, "answer", lambda *args, **kwargs: replies):
-        return ppo.collect(backbone, batch, recipe, 1, None)
+        return ppo.collect(backbone, batch, recipe, 1)
 
 
 def improved(backbone: Backbone, rollout: Rollout, recipe: PpoRecipe = FIXED) -> dict[str, float]:

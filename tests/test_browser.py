@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_worker import until, worker_pid
+from workbench import changes
 from workbench.lab import Lab
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; `make test` brings it")
@@ -36,6 +37,7 @@ FAREWELLS = ("AbortError: signal is aborted", "Connection errored out")
 HEALS = "parts missing; it is loaded again"
 HOSTILE = "<img src=http://evil.example/x.png onerror=\"window.owned=1\"><script>window.owned=1</script> **Hello?**"
 POINTS = "(tab) => Math.max(0, ...[...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].flatMap((p) => p.data.map((t) => t.x.length)))"
+MARKS = "(tab) => [...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].map((p) => [p.layout.shapes[0].x0, p.layout.annotations[0].text])"
 
 
 @dataclass
@@ -231,6 +233,11 @@ def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:
     visit.set("ppo", steps=60, batch=4, reply_tokens=8)
     visit.start("ppo", "ppo-1")
     visit.sees_points("ppo", 2)
+    panel = visit.page.locator("#tab-ppo")
+    panel.get_by_label("Change while it runs: knob").select_option("kl_weight")
+    panel.get_by_label("Change while it runs: value").fill("0.2")
+    panel.get_by_role("button", name="Apply", exact=True).click()
+    expect(panel.locator(".wb-said")).to_have_text("kl_weight 0.05 -> 0.2: takes effect at the next step.")
     visit.press("Pause")
     visit.sees_state("ppo-1", "paused")
     paused = visit.lab.run("ppo-1").step
@@ -239,6 +246,10 @@ def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:
     visit.sees_points("ppo", paused)
     visit.sees_state("ppo-1", "done")
     assert visit.sees_points("ppo", 59) == 60
+    [change] = changes.of(visit.lab.store, "ppo-1")
+    assert (change.knob, change.new) == ("kl_weight", 0.2) and 2 < change.step <= paused + 1
+    marks = visit.page.evaluate(MARKS, "ppo")
+    assert marks and all(each == [change.step, "kl_weight 0.2"] for each in marks), "every chart is marked where it changed"
 
 
 def test_two_adapters_answer_side_by_side_and_can_be_stopped(visit: Visit) -> None:

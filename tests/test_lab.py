@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import Lab, PpoRecipe, ReplyRecipe, RewardRecipe, SftRecipe, checks
+from workbench import Lab, PpoRecipe, ReplyRecipe, RewardRecipe, SftRecipe, checks, packs
+from workbench.annotator import Annotator
 from workbench.errors import AdapterError, CorpusError, LabError, ModelError, NotFound
 
 
@@ -61,6 +62,7 @@ def test_a_demo_of_another_pack_is_about_that_pack_and_a_fast_one_learns_less(la
     assert (lab.recipe("sft-1").corpus, lab.recipe("sft-1").layers, lab.recipe("sft-1").steps) == ("careful-advice", 8, 5)
     assert {lab.recipe(name).prompts for name in ("replies-1", "reward-1", "ppo-1", "evaluate-1")} == {"careful-advice"}
     assert lab.recipe("ppo-1").value == "shared"
+    assert {lab.recipe(name).reply_tokens for name in ("replies-1", "reward-1", "ppo-1", "evaluate-1")} == {packs.load("careful-advice").reply_tokens}
     with pytest.raises(CorpusError, match="there is no pack 'cooking'"):
         lab.demo(pack="cooking")
 
@@ -114,6 +116,27 @@ def test_the_simulated_annotator_ranks_what_waits_and_says_that_it_did(lab):
     number = ranking_item(lab)
     assert lab.judge_simulated() == 1
     assert (lab.store.comparison(number).source, lab.store.comparison(number).annotator) == ("simulated", "simulated")
+
+
+def test_every_item_is_judged_by_the_pack_that_its_prompt_came_from(lab, monkeypatch):
+    def rank(judge, *_):
+        judged.append(judge.rules["about"])
+        return [[0], [1, 2]]
+
+    judged: list[str] = []
+    monkeypatch.setattr(Annotator, "rank", rank)
+    for name in ("creative-writing", "customer-service", "my-file"):
+        ranking_item(lab, settings={"prompts": name})
+    assert lab.judge_simulated() == 3
+    about = {name: packs.load(name).annotator().rules["about"] for name in packs.names()}
+    assert judged == [about["creative-writing"], about["customer-service"], about["customer-service"]]
+
+
+def test_no_pack_of_that_name_judges_nothing(lab):
+    ranking_item(lab)
+    with pytest.raises(CorpusError, match="no pack 'tea-house'"):
+        lab.judge_simulated("tea-house")
+    assert lab.ranking_counts() == {"ready": 1}
 
 
 def test_a_question_must_be_one(lab):

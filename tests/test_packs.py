@@ -4,12 +4,15 @@ import re
 import tomllib
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
 import pytest
+from tokenizers import Tokenizer
 
-from workbench import annotator, packs
+from workbench import packs
+from workbench.bundled import models_folder
 from workbench.errors import CorpusError
 
 TOPICS = {"order", "menu", "hours", "complaint", "policy", "allergy", "off_topic", "rude", "small_talk", "place"}
@@ -18,6 +21,13 @@ TOPICS = {"order", "menu", "hours", "complaint", "policy", "allergy", "off_topic
 @pytest.fixture(scope="module")
 def pack():
     return packs.load("customer-service")
+
+
+@cache
+def golds(pack):
+    """What the pack's annotator says of its own demonstrations."""
+    talks = pack.demonstrations()
+    return pack.annotator().scores([packs.opening(talk) for talk in talks], [talk[-1]["content"] for talk in talks])
 
 
 def said_by(role, conversations):
@@ -32,6 +42,16 @@ def test_the_pack_is_listed_and_loads(pack):
 def test_an_unknown_pack_is_refused_with_the_names_there_are():
     with pytest.raises(CorpusError, match="customer-service"):
         packs.load("tea-house")
+
+
+def test_a_pack_judges_replies_to_its_own_prompts_and_nobody_those_to_an_import(pack):
+    assert packs.judge("customer-service").rules["noise"] == 0.25 and packs.judge("my-file") is None
+    assert pack.score(pack.prompts("train")[0], "Go away.") == packs.judge(pack.name).score([], "Go away.")
+
+
+def test_an_opening_ends_where_the_last_reply_begins():
+    talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    assert packs.opening(talk) == packs.opening(talk[:1]) == talk[:1]
 
 
 def test_an_unknown_split_is_refused(pack):
@@ -65,9 +85,9 @@ def test_demonstrated_replies_are_neither_curt_nor_long(pack):
 
 
 def test_demonstrated_replies_break_no_rule(pack):
-    rules = pack.annotator()
+    judge = pack.annotator()
     for reply in said_by("assistant", pack.demonstrations()):
-        assert all(points > 0 for _, points in annotator.explain(reply, rules)), reply
+        assert all(points > 0 for _, points in judge.explain([], reply)), reply
 
 
 def test_no_message_is_shared_between_splits_and_demonstrations(pack):
@@ -83,8 +103,7 @@ def test_every_topic_is_in_both_splits(pack):
 
 
 def test_demonstrations_leave_room_to_improve(pack):
-    gold = [annotator.score(talk[-1]["content"], pack.annotator()) for talk in pack.demonstrations()]
-    assert 0.5 < mean(gold) < 1.7
+    assert 0.5 < mean(golds(pack)) < 1.7
 
 
 def test_texts_are_paragraphs(pack):
@@ -93,7 +112,7 @@ def test_texts_are_paragraphs(pack):
 
 def test_the_readme_explains_every_feature(pack):
     page = (pack.folder / "README.md").read_text(encoding="utf-8")
-    for feature in pack.annotator()["features"]:
+    for feature in pack.annotator().rules["features"]:
         assert f"| {feature['name']} | {feature['weight']:+.2f} | {feature['cap']} |" in page
 
 
@@ -173,20 +192,19 @@ def test_every_packs_system_prompt_is_short_and_opens_every_conversation(any_pac
 
 @pytest.mark.parametrize("poor", ["No.", "ok", "Go away, that is a stupid question and not my problem.", "", "  \n"])
 def test_every_annotator_puts_demonstrations_well_above_poor_replies(any_pack, poor):
-    rules = any_pack.annotator()
-    gold = mean(annotator.score(talk[-1]["content"], rules) for talk in any_pack.demonstrations())
-    assert gold >= annotator.score(poor, rules) + 1
+    prompt = any_pack.prompts("train")[0]
+    assert mean(golds(any_pack)) >= any_pack.score(prompt, poor) + 1
 
 
 def test_every_annotators_rules_compile_and_give_a_reason(any_pack):
-    for feature in any_pack.annotator()["features"]:
+    for feature in any_pack.annotator().rules["features"]:
         assert not re.compile(feature["pattern"], re.IGNORECASE).search(""), feature["name"]
         assert feature["why"].strip() and feature["weight"]
 
 
 def test_every_packs_readme_explains_every_feature(any_pack):
     page = (any_pack.folder / "README.md").read_text(encoding="utf-8")
-    for feature in any_pack.annotator()["features"]:
+    for feature in any_pack.annotator().rules["features"]:
         assert f"| {feature['name']} | {feature['weight']:+.2f} | {feature['cap']} |" in page
 
 
@@ -196,11 +214,21 @@ def test_every_file_of_every_pack_is_installed(any_pack):
     assert {file.suffix for file in any_pack.folder.iterdir() if file.is_file()} <= kinds
 
 
+@pytest.mark.parametrize("name", packs.names())
+def test_nine_of_ten_demonstrations_fit_the_room_that_a_pack_gives_its_replies(name):
+    words = models_folder() / "smollm2-135m" / "tokenizer.json"
+    if not words.exists():
+        pytest.skip("the default model has not been fetched")
+    pack, count = packs.load(name), Tokenizer.from_file(str(words)).encode
+    lengths = [len(count(talk[-1]["content"]).ids) + 1 for talk in pack.demonstrations()]  # and the end of the turn
+    assert sum(length <= pack.reply_tokens for length in lengths) >= 0.9 * len(lengths)
+
+
 def test_the_advice_lines_demonstrations_keep_to_its_window_and_break_no_rule():
     careful = packs.load("careful-advice")
     for reply in said_by("assistant", careful.demonstrations()):
         assert 20 <= len(reply.split()) <= 60, reply
-        assert all(points > 0 for _, points in annotator.explain(reply, careful.annotator())), reply
+        assert all(points > 0 for _, points in careful.annotator().explain([], reply)), reply
 
 
 def test_the_advice_line_cites_a_note_only_where_there_was_one():
@@ -218,5 +246,4 @@ def test_the_advice_lines_topics_are_in_both_splits():
 
 
 def test_the_advice_lines_demonstrations_leave_room_to_improve():
-    careful = packs.load("careful-advice")
-    assert 1.5 < mean(annotator.score(talk[-1]["content"], careful.annotator()) for talk in careful.demonstrations()) < 2.4
+    assert 1.5 < mean(golds(packs.load("careful-advice"))) < 2.4

@@ -44,3 +44,13 @@ def test_a_figure_has_the_runs_curves_without_gaps_and_keeps_the_zoom() -> None:
 
 def test_everything_that_a_finding_can_quote_from_the_log_is_explained() -> None:
     assert {key for stage in HEALTHY for key in (*HEALTHY[stage], *LOOKS[stage], *LAST[stage])} <= set(plots.METRICS)
+
+
+def test_a_changed_knob_is_a_thin_line_with_a_label_on_every_chart() -> None:
+    frame = pandas.DataFrame({"score": [0.0, 1.0], "kl_seq": [0.0, 2.0]}, index=[1, 2])
+    plain, marked = plots.figure("ppo", frame), plots.figure("ppo", frame, marks={2: "kl_weight 0.1"})
+    charts = {(trace.xaxis, trace.yaxis) for trace in marked.data}
+    assert not plain.layout.shapes and len(marked.layout.shapes) == len(charts) > 1
+    assert {(shape.x0, shape.x1) for shape in marked.layout.shapes} == {(2, 2)}
+    assert [note.text for note in marked.layout.annotations].count("kl_weight 0.1") == len(charts)
+    assert not plots.figure("ppo", frame[[]], marks={2: "kl_weight 0.1"}).layout.shapes

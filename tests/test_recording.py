@@ -10,13 +10,13 @@ from transformers import PreTrainedTokenizerFast
 from tests import toy
 from tests.claims import moved
 from tests.roles import PPO, PROMPTS, digests, with_four_roles
-from workbench import annotator, packs
+from workbench import packs
 from workbench.engine import ppo
 from workbench.engine.backbone import Backbone
 from workbench.engine.chat import Chat
 from workbench.records import RolloutRow
 
-RULES = packs.load("customer-service").annotator()
+JUDGE = packs.load("customer-service").annotator()
 ALL = PPO.replace(steps=1, record=1.0, no_end_penalty=0.25)
 
 
@@ -90,9 +90,9 @@ def test_the_share_says_how_many_are_kept_and_keeping_them_changes_nothing(tiny)
     kept, after = [], []
     for share in (0.0, 0.3, 1.0):
         backbone = moved(tiny)
-        [step] = ppo.train(ALL.replace(record=share), backbone, PROMPTS, rules=RULES)
+        [step] = ppo.train(ALL.replace(record=share), backbone, PROMPTS, judge=JUDGE)
         kept.append(len(step.rollouts))
-        assert all(row.gold == annotator.score(row.reply.strip(), RULES) for row in step.rollouts)
+        assert all(row.gold == JUDGE.score(row.prompt, row.reply) for row in step.rollouts)
         after.append(digests(backbone))
     assert kept == [0, 2, 4] and after[0] == after[1] == after[2]
 

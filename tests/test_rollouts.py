@@ -9,7 +9,8 @@ import pytest
 
 from tests.toy_rollouts import row
 from workbench import rollouts
-from workbench.store import SCHEMA, Store
+from workbench.schema import FIRST
+from workbench.store import Store
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_a_rollout_recorded_twice_is_kept_once(store):
 
 def test_a_lab_of_the_first_schema_is_brought_up_and_keeps_its_runs(tmp_path):
     with sqlite3.connect(tmp_path / "old.db") as old:
-        old.executescript(SCHEMA + "pragma user_version=1;")
+        old.executescript(FIRST + "pragma user_version=1;")
         old.execute("insert into runs(id, number, stage, recipe, state, created) values('ppo-1', 1, 'ppo', '{}', 'done', 1.0)")
     for _ in range(2):
         store = Store(tmp_path / "old.db")

@@ -9,7 +9,7 @@ import pytest
 
 from apps import rollouts as box
 from tests.toy_rollouts import row
-from workbench import rollouts
+from workbench import changes, rollouts
 from workbench.lab import Lab
 from workbench.recipes import PpoRecipe
 
@@ -49,6 +49,11 @@ def test_a_reply_has_every_quantity_for_every_token(lab):
     assert set(found["figures"]) == {"kl", "advantage", "value", "shift", "reward", "return", "policy", "reference"}
     assert all(len(values) == 3 for values in found["figures"].values())
     assert found["figures"]["kl"] == [0.5, -0.25, 0.0] and found["figures"]["policy"][2] == pytest.approx(math.exp(-2), abs=1e-6)
+
+
+def test_the_weight_of_kl_is_that_of_the_step_not_of_the_recipe(lab):
+    changes.add(lab.store, "ppo-1", {"kl_weight": (0.125, 0.5)}, step=2)
+    assert [ask(lab, 1, step=step, place=0)["kl_weight"] for step in (1, 2)] == [0.125, 0.5]
 
 
 def test_what_is_not_finite_is_a_gap(lab):

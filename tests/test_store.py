@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from workbench import changes, schema
 from workbench.errors import DiskFull, LabError, NotFound
 from workbench.store import Store
 
@@ -16,9 +17,9 @@ def store(tmp_path):
     return Store(tmp_path / "lab.db")
 
 
-def comparison(**changes):
+def comparison(**other):
     return {"kind": "ranking", "prompt": [{"role": "user", "content": "hi"}], "shown": [1, 0], "state": "ready",
-            "replies": [{"adapter": "sft-1", "text": "a"}, {"adapter": "ppo-1", "text": "b"}], **changes}
+            "replies": [{"adapter": "sft-1", "text": "a"}, {"adapter": "ppo-1", "text": "b"}], **other}
 
 
 def test_runs_are_numbered_by_stage(store):
@@ -115,3 +116,24 @@ def test_a_database_of_a_newer_workbench_is_refused(tmp_path):
         db.execute("pragma user_version=99")
     with pytest.raises(LabError, match="newer workbench"):
         Store(tmp_path / "lab.db")
+
+
+def test_a_lab_of_an_older_workbench_is_brought_up_to_date_with_all_it_holds(tmp_path):
+    with sqlite3.connect(tmp_path / "lab.db", isolation_level=None) as db:
+        db.executescript(schema.FIRST)
+        db.execute("insert into runs(id, number, stage, recipe, state, created) values('sft-1', 1, 'sft', '{}', 'done', 0.0)")
+        db.execute("insert into metrics values('sft-1', 'loss', 1, 2.0)")
+        db.execute("pragma user_version=1")
+    for _ in range(2):
+        store = Store(tmp_path / "lab.db")
+        assert store.metrics("sft-1") == [(1, "loss", 2.0)] and changes.of(store, "sft-1") == []
+        assert (store.run("sft-1").state, store.run("sft-1").parent, store.run("sft-1").parent_step) == ("done", "", 0)
+    changes.add(store, "sft-1", {"lr": (1e-3, 1e-4)})
+    assert changes.of(store, "sft-1")[0].new == 1e-4
+
+
+def test_deleting_a_run_takes_its_changes_along(store):
+    run = store.add_run("sft", "{}", 0)
+    changes.add(store, run.id, {"lr": (1e-3, 1e-4)})
+    store.delete_run(run.id)
+    assert changes.of(store, run.id) == []

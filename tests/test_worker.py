@@ -172,7 +172,7 @@ def test_a_run_killed_after_its_last_step_leaves_its_adapter_when_resumed(lab, t
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(worker, "leave_adapter", killed)
         worker.carry_out(other.store.claim())
-    other.sweep()
+    other.find_lost()
     assert other.run(run.id).state == "lost" and other.run(run.id).saved_step == 2
     other.store.set_state(run.id, "queued", ("lost",))
     worker.carry_out(other.store.claim())

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,7 +64,7 @@ class Verdict:
 def check(reply: str, tests: Sequence[str], seconds: float = 2.0) -> Verdict:
     """Runs the first fenced block of a reply and then each test, with ``seconds`` of processor time for everything.
 
-    The clock on the wall allows three times as long and two seconds more, for a machine that is busy elsewhere.
+    The clock on the wall allows ten times as long and ten seconds more, for a machine that is busy elsewhere.
     """
     code = code_of(reply)
     if code is None:
@@ -81,17 +82,15 @@ def check(reply: str, tests: Sequence[str], seconds: float = 2.0) -> Verdict:
     return _verdict(lines, tests, f"was stopped after {seconds:g} s" if was_killed else "")
 
 
-def score(reply: str, tests: Sequence[str], seconds: float = 2.0) -> float:
-    """A reward: -1 no code, -0.5 does not parse or is refused, 0 crashes, then 0.5 (no test passed) to 2 (all passed).
+def check_all(jobs: Sequence[tuple[str, Sequence[str]]], seconds: float = 2.0) -> list[Verdict]:
+    """The verdict on each (reply, tests), in order, one child for every core at a time; a job that occurs twice runs once.
 
-    Running alone earns little, or a policy would settle on functions that do nothing.
+    A child starts in about 30 ms, so 64 replies take a second or two; one that hangs holds up nobody but its core.
     """
-    verdict = check(reply, tests, seconds)
-    if not verdict.has_code:
-        return -1.0
-    if not verdict.is_allowed:
-        return -0.5
-    return 0.5 + 1.5 * verdict.share if verdict.runs else 0.0
+    once = dict.fromkeys((reply, tuple(tests)) for reply, tests in jobs)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        verdicts = dict(zip(once, pool.map(lambda job: check(*job, seconds), once), strict=True))
+    return [verdicts[reply, tuple(tests)] for reply, tests in jobs]
 
 
 def code_of(reply: str) -> str | None:
@@ -159,7 +158,7 @@ def _run(code: str, tests: Sequence[str], seconds: float) -> tuple[list[str], bo
         assert child.stdout is not None
         with child.stdout as told:
             try:
-                was_killed = child.wait(timeout=3 * seconds + 2) in _OUT_OF_TIME
+                was_killed = child.wait(timeout=10 * seconds + 10) in _OUT_OF_TIME
             except subprocess.TimeoutExpired:
                 was_killed = True
             finally:

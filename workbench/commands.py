@@ -105,7 +105,8 @@ def summary_line(lab: Lab, run: Run) -> tuple[str, ...]:
     step = f"{run.step}/{run.total}" if run.total else str(run.step or "")
     eta = f"{progress.clock(run.eta_seconds)} to go" if run.eta_seconds else ""
     told = " ".join((run.error or ", ".join(part for part in (eta, run.note) if part)).split())
-    return (run.id, run.state, step, progress.clock(seconds) if seconds is not None else "", ", ".join(lab.recipe(run.id).needs()), told[:100])
+    source = f"{run.parent}@{run.parent_step}" if run.parent else ", ".join(lab.recipe(run.id).needs())
+    return (run.id, run.state, step, progress.clock(seconds) if seconds is not None else "", source, told[:100])
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -154,7 +155,7 @@ def samples(options: argparse.Namespace) -> None:
 
 def examine(options: argparse.Namespace) -> None:
     lab = lab_of(options)
-    run, recipe, found = lab.run(options.run), lab.recipe(options.run), lab.doctor(options.run)
+    run, recipe, found = lab.run(options.run), lab.recipe_now(options.run), lab.doctor(options.run)
     verdict = doctor.headline(run.stage, found, run.step)
     if options.json:
         print_json({"run": run.id, "step": run.step, "verdict": verdict, "findings": [doctor.as_record(each, recipe) for each in found]})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.checks import recipe_of
-from workbench.records import RolloutRow, Run
+from workbench.records import Change, HeldOut, RolloutRow, Run
 
 
 def of_runs(runs: Sequence[Run]) -> Any:
@@ -18,7 +18,7 @@ def of_runs(runs: Sequence[Run]) -> Any:
     rows = []
     for run in runs:
         minutes = ((run.ended or time.time()) - run.started) / 60 if run.started else None
-        came_from = ", ".join(recipe_of(run).needs())
+        came_from = ", ".join([*recipe_of(run).needs(), *([f"{run.parent}@{run.parent_step}"] if run.parent else [])])
         rows.append([run.id, run.stage, run.state, run.step, run.total, minutes, run.round, came_from, run.error])
     return pandas.DataFrame(rows, columns=columns).set_index("id")
 
@@ -29,6 +29,15 @@ def of_metrics(rows: Sequence[tuple[int, str, float | None]]) -> Any:
 
     frame = pandas.DataFrame(rows, columns=["step", "key", "value"]).astype({"value": float})
     return frame.pivot(index="step", columns="key", values="value").rename_axis(columns=None)
+
+
+def of_changes(changes: Sequence[Change]) -> Any:
+    """A row per change; the step is missing while the worker has not taken it up."""
+    import pandas
+
+    columns = ["knob", "old", "new", "asked", "step", "origin"]
+    frame = pandas.DataFrame([[getattr(each, name) for name in columns] for each in changes], columns=columns)
+    return frame.astype({"step": "Int64"}).assign(asked=pandas.to_datetime(frame["asked"].astype(float), unit="s"))
 
 
 def of_samples(samples: Sequence[Mapping[str, Any]]) -> Any:
@@ -53,3 +62,19 @@ def of_tokens(row: RolloutRow) -> Any:
 
     return pandas.DataFrame({"piece": row.pieces, "id": row.ids, "logp": row.logps, "reference": row.reference, "kl": row.kl, "value": row.values,
                              "return": row.returns, "advantage": row.advantages, "reward": row.rewards, "shift": row.shifts})
+
+
+def of_held_out(rows: Sequence[HeldOut]) -> Any:
+    """A row per held-out reply; rank 0 is best, scores are raw."""
+    import pandas
+
+    columns = ["ranking", "comparison", "prompt", "reply", "rank", "score", "tokens", "annotator"]
+    return pandas.DataFrame([(row.place, row.comparison, row.prompt[-1]["content"], reply, rank, score, tokens, row.annotator)
+                             for row in rows for reply, rank, score, tokens in zip(row.replies, row.ranks, row.scores, row.lengths, strict=True)], columns=columns)
+
+
+def of_curve(points: Sequence[tuple[float, float, float, float]]) -> Any:
+    """A row per point of a learning curve."""
+    import pandas
+
+    return pandas.DataFrame(points, columns=["rankings", "accuracy", "low", "high"])

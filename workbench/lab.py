@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import annotator, checks, corpus, demo, doctor, frames, library, packs, process
-from workbench.errors import AdapterError, CorpusError, LabError, RunFailed
+from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
+from workbench.errors import AdapterError, LabError, RunFailed
+from workbench.judged import Judged
 from workbench.plan import Plan, plan
-from workbench.recipes import Recipe, SftRecipe
+from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
+from workbench.steered import Steered
 from workbench.store import Store
+from workbench.trusted import Trusted
 
 
-class Lab(Recorded):
+class Lab(Steered, Recorded, Trusted, Judged):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -34,7 +36,7 @@ class Lab(Recorded):
 
     def start(self, recipe: Recipe) -> Run:
         """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
-        checks.check_recipe(self.store, recipe)
+        checks.check_new(self.store, recipe)
         run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
         self.ensure_worker()
         return run
@@ -73,14 +75,12 @@ class Lab(Recorded):
 
     def stop(self, name: str) -> Run:
         """Asks a run to save its adapter and end after the present step; a queued or paused one ends at once."""
-        if not self.store.set_state(name, "stopped", ("queued",), "stopped before it began"):
-            self._wish(name, "stop")
+        course.wish(self.store, self.run(name), "stop")
         return self.run(name)
 
     def pause(self, name: str) -> Run:
         """Asks a run to save everything and free the device after the present step; `resume` goes on bit for bit."""
-        if not self.store.set_state(name, "paused", ("queued",)):
-            self._wish(name, "pause")
+        course.wish(self.store, self.run(name), "pause")
         return self.run(name)
 
     def resume(self, name: str) -> Run:
@@ -93,12 +93,12 @@ class Lab(Recorded):
         return self.run(name)
 
     def run(self, name: str) -> Run:
-        self.sweep()
+        self.find_lost()
         return self.store.run(name)
 
     def list_runs(self) -> list[Run]:
         """Every run, oldest first, as snapshots."""
-        self.sweep()
+        self.find_lost()
         return self.store.runs()
 
     def recipe(self, name: str) -> Recipe:
@@ -110,19 +110,17 @@ class Lab(Recorded):
 
     def metrics(self, name: str, after: int = -1) -> Any:
         """A data frame indexed by step, a column per metric; gaps are NaN."""
-        self.store.run(name)
-        return frames.of_metrics(self.store.metrics(name, after))
+        return frames.of_metrics(self.store.metrics(self.store.run(name).id, after))
 
     def samples(self, name: str) -> Any:
         """A data frame of the replies to the fixed prompts: step, place, prompt (last user turn), reply, and numbers."""
-        self.store.run(name)
-        return frames.of_samples(self.store.samples(name))
+        return frames.of_samples(self.store.samples(self.store.run(name).id))
 
     def plot(self, name: str) -> Any:
-        """A Plotly figure of the run's main curves."""
+        """A Plotly figure of the run's main curves, with a mark where a knob was changed."""
         from workbench import plots
 
-        return plots.figure(self.store.run(name).stage, self.metrics(name), title=name)
+        return plots.figure(self.store.run(name).stage, self.metrics(name), name, course.marks(changes.of(self.store, name)))
 
     def summary(self, name: str) -> Mapping[str, Any]:
         """The figures a run ended with (for a held-out comparison: its table)."""
@@ -130,31 +128,19 @@ class Lab(Recorded):
 
     def doctor(self, name: str) -> list[doctor.Finding]:
         """What is wrong with a run, worst and likeliest cause first, each with the figures and a remedy; empty if nothing is."""
-        run, recipe = self.run(name), self.recipe(name)
+        run, recipe = self.run(name), self.recipe_now(name)
         return doctor.examine(run.stage, recipe, self.store.metrics(name), checks.judge_of(self.store, recipe))
 
     def delete(self, name: str) -> None:
-        """Removes a run that is over, with its adapter and checkpoint. Refuses while another run builds on it."""
-        run = self.run(name)
-        if not run.is_over:
-            raise LabError(f"{name} is {run.state}; stop it first")
-        users = [r.id for r in self.store.runs() if r.id != name and name in self.recipe(r.id).needs()]
-        if users:
-            raise LabError(f"{name} is what {', '.join(users)} came from; delete those first")
-        self.store.delete_run(name)
-        for place in ("adapters", "checkpoints"):
-            shutil.rmtree(self.home / place / name, ignore_errors=True)
+        """Removes a run that is over, with its adapter and checkpoints. Raises LabError while another run builds on it."""
+        course.delete(self.store, self.home, self.run(name))
 
     # --- talking and judging
 
     def ask(self, messages: Messages | str, adapters: Sequence[str], *, reply_tokens: int = 128, temperature: float = 0.7,
             seed: int | None = None) -> Comparison:
         """Asks several adapters ("base" is none) the same; returns at once, the comparison fills itself. See `answer`."""
-        prompt = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-        if not prompt or prompt[-1]["role"] != "user" or not prompt[-1]["content"].strip():
-            raise CorpusError("a question is a list of messages that ends with the user's, which must not be empty")
-        if len(json_text := str(prompt)) > 100_000:
-            raise CorpusError(f"the question has {len(json_text):,} characters; at most 100,000 can be asked")
+        prompt = checks.question(messages)
         if not adapters:
             raise AdapterError("name at least one adapter to ask, or \"base\"")
         for name in adapters:
@@ -190,10 +176,7 @@ class Lab(Recorded):
               rubric: str = "", seconds: float | None = None) -> None:
         """Stores a ranking of replies, best first, ties together: [[0], [2, 1]]. Partial rankings leave replies out."""
         found = self.store.comparison(comparison if isinstance(comparison, int) else comparison.id)
-        named = [place for group in ranking for place in group]
-        k = len(found.replies)
-        if not named or len(set(named)) != len(named) or not all(isinstance(p, int) and 0 <= p < k for p in named) or not all(ranking):
-            raise CorpusError(f"ranking {ranking!r} is not an order of the {k} replies 0 to {k - 1}, best first, each at most once")
+        votes.check_ranking(ranking, len(found.replies))
         if found.state in ("waiting", "writing", "failed"):
             raise LabError(f"comparison {found.id} is {found.state}; wait until its replies are written")
         self.store.set_judgement(found.id, "judged", [list(g) for g in ranking], source=source, annotator=annotator, rubric=rubric, seconds=seconds)
@@ -209,11 +192,16 @@ class Lab(Recorded):
         """Takes a judgement back; the comparison waits to be ranked again."""
         self.store.set_judgement(number, "ready", None)
 
-    def judge_simulated(self, pack: str = "customer-service", seed: int = 0) -> int:
-        """Lets the pack's scoring rule rank everything that waits to be ranked, marked as simulated; returns how many."""
-        rules, waiting = packs.load(pack).annotator(), self.to_rank(limit=100_000)
+    def judge_simulated(self, pack: str = "", seed: int = 0) -> int:
+        """Lets scoring rules rank everything that waits to be ranked, marked as simulated; returns how many.
+
+        Each item is judged by the pack that its prompt came from (customer-service where it came from none), or by `pack`.
+        """
+        judges = {name: packs.load(name).annotator() for name in ([pack] if pack else packs.names())}
+        waiting = self.to_rank(limit=100_000)
         for item in waiting:
-            ranking = annotator.rank([r.text for r in item.replies], rules, random.Random(f"{seed} {item.id}"))
+            judge = judges.get(str(item.settings.get("prompts"))) or judges[pack or packs.DEFAULT]
+            ranking = judge.rank(item.prompt, [r.text for r in item.replies], random.Random(f"{seed} {item.id}"))
             self.judge(item, ranking, annotator="simulated", source="simulated")
         return len(waiting)
 
@@ -227,8 +215,6 @@ class Lab(Recorded):
 
     def win_rate(self, a: str, b: str) -> dict[str, Any]:
         """How often a's replies were ranked above b's: wins, losses, ties, rate, low, high (95 %), n. Ties count a half."""
-        from workbench import votes
-
         return votes.win_rate(self.store.comparisons("state='judged'"), a, b)
 
     # --- rows
@@ -258,10 +244,7 @@ class Lab(Recorded):
 
     def corpora(self, shape: str) -> list[str]:
         """The names a recipe may use where it wants rows of a shape."""
-        imported = [e.name for e in self.store.corpora() if e.shape == shape or (shape == "prompts" and e.shape in ("demonstrations", "preferences"))]
-        if shape == "preferences":
-            return [corpus.RANKINGS, *imported]
-        return packs.names() + imported
+        return library.names(self.store, shape)
 
     # --- adapters and the worker
 
@@ -285,15 +268,6 @@ class Lab(Recorded):
     def worker_is_alive(self) -> bool:
         return process.is_alive(self.home)
 
-    def sweep(self) -> None:
+    def find_lost(self) -> None:
         """Marks runs whose worker died as lost."""
         process.sweep(self.store, self.home)
-
-    def _wish(self, name: str, wish: str) -> None:
-        run = self.run(name)
-        if run.state == "paused" and wish == "stop":
-            self.store.set_state(name, "stopped", ("paused",))
-        elif run.state != "running":
-            raise LabError(f"{name} is {run.state}; only a running or queued run can be told to {wish}")
-        else:
-            self.store.wish(name, wish)

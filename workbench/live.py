@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workbench import plots, progress
+from workbench import changes, course, plots, progress
 from workbench.lab import Lab
 from workbench.records import Run
 
@@ -67,7 +67,7 @@ def drawer(lab: Lab, show: Callable[[Bundle], None], clock: Callable[[], float] 
 def bundle(lab: Lab, run: Run) -> Bundle:
     """The run's figure under a line that says where it stands; the line alone while there is nothing to draw."""
     status = progress.line(run)
-    figure = plots.figure(run.stage, lab.metrics(run.id), title=run.id)
+    figure = plots.figure(run.stage, lab.metrics(run.id), run.id, course.marks(changes.of(lab.store, run.id)))
     if not figure.data:
         return {"text/plain": status}
     figure.update_layout(title={"text": status, "font": {"size": 14}})

@@ -1,6 +1,7 @@
 """The lab's SQLite file: the only place where browser, notebook, command line and worker meet.
 
-The only SQL of the project, but for the table of recorded rollouts (rollouts.py, schema.py). Reads return frozen snapshots; writes are short transactions, safe from any thread or process.
+The only SQL of the project, but for the tables of recorded rollouts (rollouts.py) and changed knobs (changes.py). Reads return frozen
+snapshots; writes are short transactions, safe from any thread or process.
 """
 
 from __future__ import annotations
@@ -17,32 +18,8 @@ from typing import Any
 
 from workbench.errors import DiskFull, LabError, NotFound
 from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Run
-from workbench.schema import LATER
+from workbench.schema import FIRST, LATER
 
-SCHEMA = """
-create table runs(
-    id text primary key, number integer not null, stage text not null, recipe text not null,
-    state text not null, wish text not null default '', round integer not null default 1,
-    created real not null, started real, ended real, step integer not null default 0, total integer not null default 0,
-    step_at real, saved_step integer not null default 0, stepping real not null default 0,
-    note text not null default '', error text not null default '', summary text not null default '{}');
-create table metrics(run text, key text, step integer, value real, primary key(run, key, step)) without rowid;
-create table samples(
-    run text, step integer, place integer, prompt text not null, reply text not null, record text not null default '{}',
-    primary key(run, step, place)) without rowid;
-create table comparisons(
-    id integer primary key, kind text not null, run text not null default '', round integer not null default 1,
-    prompt text not null, settings text not null default '{}', shown text not null, state text not null,
-    ranking text, source text not null default '', annotator text not null default '', rubric text not null default '',
-    seconds real, created real not null, judged real, error text not null default '');
-create table replies(
-    comparison integer, place integer, adapter text not null, text text not null default '', tokens integer not null default 0,
-    finished integer not null default 0, record text not null default '{}', primary key(comparison, place)) without rowid;
-create table corpora(
-    name text primary key, shape text not null, format text not null, source text not null, usable integer not null,
-    rejected integer not null, notes text not null default '', created real not null);
-create index comparisons_by_state on comparisons(state, kind);
-"""
 VERSION = 1 + len(LATER)
 
 
@@ -56,7 +33,7 @@ class Store:
             found = db.execute("pragma user_version").fetchone()[0]
             if found > VERSION:
                 raise LabError(f"{path} was written by a newer workbench (schema {found}, this one knows {VERSION}); upgrade the workbench")
-            for version, script in enumerate((SCHEMA, *LATER)[found:], start=found + 1):
+            for version, script in enumerate((FIRST, *LATER)[found:], start=found + 1):
                 for statement in filter(str.strip, script.split(";\n")):
                     db.execute(statement)
                 db.execute(f"pragma user_version={version}")
@@ -96,12 +73,15 @@ class Store:
 
     # --- runs
 
-    def add_run(self, stage: str, recipe: str, total: int, round: int = 1) -> Run:
+    def add_run(self, stage: str, recipe: str, total: int, round: int = 1, fork: tuple[str, int] | None = None) -> Run:
+        """A queued run; a fork of (run, step) is paused, until it has what it goes on from."""
+        parent, step = fork or ("", 0)
         with self.write() as db:
             number = db.execute("select coalesce(max(number), 0) + 1 from runs where stage = ?", (stage,)).fetchone()[0]
             name = f"{stage}-{number}"
-            db.execute("insert into runs(id, number, stage, recipe, state, total, round, created) values(?,?,?,?,'queued',?,?,?)",
-                       (name, number, stage, recipe, total, round, time.time()))
+            db.execute("insert into runs(id, number, stage, recipe, state, total, round, created, parent, parent_step, step, saved_step)"
+                       " values(?,?,?,?,?,?,?,?,?,?,?,?)",
+                       (name, number, stage, recipe, "paused" if fork else "queued", total, round, time.time(), parent, step, step, step))
         return self.run(name)
 
     def run(self, name: str) -> Run:
@@ -150,10 +130,9 @@ class Store:
 
     def set_state(self, name: str, state: str, was: Sequence[str], error: str = "") -> bool:
         """Moves a run to a state if it is in one of `was`; False when another process was quicker."""
-        marks = ",".join("?" * len(was))
         ended = time.time() if state in OVER else None
         with self.write() as db:
-            done = db.execute(f"update runs set state=?, wish='', error=?, ended=? where id=? and state in ({marks})",
+            done = db.execute(f"update runs set state=?, wish='', error=?, ended=? where id=? and state in ({','.join('?' * len(was))})",
                               (state, error, ended, name, *was))
             return done.rowcount == 1
 
@@ -180,6 +159,7 @@ class Store:
             db.execute("delete from metrics where run=? and step>?", (name, step))
             db.execute("delete from samples where run=? and step>?", (name, step))
             db.execute("delete from rollouts where run=? and step>?", (name, step))
+            db.execute("delete from revisions where run=? and step>?", (name, step))
             db.execute("delete from comparisons where run=? and json_extract(settings, '$.step')>?", (name, step))
             db.execute("update runs set step=?, saved_step=? where id=?", (step, step, name))
 
@@ -191,8 +171,9 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("runs", "id")):
-                db.execute(f"delete from {table} where {column}=?", (name,))
+            for table in ("metrics", "samples", "rollouts", "changes", "held_out", "revisions"):
+                db.execute(f"delete from {table} where run=?", (name,))
+            db.execute("delete from runs where id=?", (name,))
 
     # --- metrics and samples
 

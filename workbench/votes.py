@@ -6,9 +6,17 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from workbench.errors import CorpusError
 from workbench.records import Comparison
 
 Z95 = 1.959964  # the normal quantile of a two-sided 95 % interval
+
+
+def check_ranking(ranking: Sequence[Sequence[int]], k: int) -> None:
+    """Raises CorpusError when a ranking is no order of k replies, each named at most once."""
+    named = [place for group in ranking for place in group]
+    if not named or len(set(named)) != len(named) or not all(isinstance(p, int) and 0 <= p < k for p in named) or not all(ranking):
+        raise CorpusError(f"ranking {ranking!r} is not an order of the {k} replies 0 to {k - 1}, best first, each at most once")
 
 
 def win_rate(comparisons: Sequence[Comparison], a: str, b: str) -> dict[str, Any]:

@@ -27,7 +27,27 @@ wb.Chart = class {
     const style = getComputedStyle(document.body), line = style.getPropertyValue("--border-color-primary"), text = style.getPropertyValue("--body-text-color-subdued");
     const ground = style.getPropertyValue("--block-background-fill");
     const axis = (name) => ({ [`${name}.gridcolor`]: line, [`${name}.linecolor`]: line, [`${name}.tickfont.color`]: text });
-    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)" };
+    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)", ...this.decor(ground, text) };
+  }
+
+  // Changed knobs as thin lines with a label; what a fork has from its parent lies under a veil.
+  decor(ground, text) {
+    const { changes, until } = this.course || { changes: [], until: 0 }, at = new Map(), whole = { yref: "paper", y0: 0, y1: 1 };
+    for (const one of changes) if (one.is_reached) at.set(one.step, [...(at.get(one.step) || []), one.label.replaceAll("<", "&lt;")]);
+    const lines = [...at.keys()].map((step) => ({ type: "line", ...whole, x0: step, x1: step, line: { color: text, width: 1, dash: "dot" } }));
+    const veil = until ? [{ type: "rect", ...whole, x0: 0, x1: until, fillcolor: ground, opacity: 0.6, line: { width: 0 }, layer: "above" }] : [];
+    let row = 0; // labels of near neighbours stand below each other
+    const shift = (names) => (row = row + names.length > 6 ? names.length : row + names.length, -10 * (row - names.length));
+    const label = { yref: "paper", y: 1, yanchor: "top", xanchor: "left", align: "left", showarrow: false, font: { size: 9, color: text }, captureevents: false };
+    return { shapes: [...veil, ...lines], annotations: [...at].map(([step, names]) => ({ ...label, x: step, yshift: shift(names), text: names.join("<br>") })) };
+  }
+
+  mark(course) {
+    const kept = course && { changes: course.changes.filter((one) => one.is_reached), until: course.until }, seen = JSON.stringify(kept);
+    if (seen === this.seenCourse) return;
+    this.seenCourse = seen;
+    this.course = kept;
+    if (this.drawn) Plotly.relayout(this.plot, this.colours());
   }
 
   layout() {

@@ -1,6 +1,7 @@
 // The doctor's view of a run: one calm line, or a card for each finding with its figures and its remedy.
 wb.Health = class {
-  constructor() {
+  constructor(cure) {
+    this.cure = cure;
     this.dot = wb.el("i", "wb-dot");
     this.verdict = wb.el("span", "");
     this.cards = wb.el("div", "wb-cards");
@@ -33,6 +34,8 @@ wb.Health = class {
     if (one.is_heuristic) head.querySelector(".wb-faint.wb-chip").title = "The threshold is our experience with runs like this, not a law.";
     const figures = wb.el("div", "wb-figures wb-number", null, ...one.named.map(([name, value]) => wb.el("span", "", `${name} ${value}`)));
     const remedy = wb.el("p", "", null, wb.el("strong", "", "Try: "), wb.el("span", "", one.advice), ...one.changes.map((change) => wb.el("code", "wb-change", change)));
+    if (one.wait) remedy.append(wb.el("span", "wb-faint", " " + one.wait));
+    if (one.cure) remedy.append(" ", wb.button(one.cure, "", () => this.cure(one.remedy)));
     const explains = one.symptoms.length ? wb.el("p", "wb-faint", `Explains as well: ${one.symptoms.join("; ")}.`) : null;
     const card = wb.el("article", "wb-finding", null, head, figures, wb.el("p", "", one.meaning), remedy, explains);
     card.dataset.severity = one.severity;

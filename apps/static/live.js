@@ -5,14 +5,22 @@ let wanted = wb.asked("run"), have = "", stage = props.stage, to = -1, charts = 
 const picker = el("select", "wb-picker"), state = wb.state(""), line = el("span", "wb-number wb-line"), trouble = el("p", "wb-trouble"), said = el("p", "wb-bad-text"), track = el("div", "wb-track", null, el("i"));
 picker.setAttribute("aria-label", "Run to show");
 state.setAttribute("role", "status");
+said.setAttribute("role", "status");
 trouble.hidden = true;
 picker.hidden = !props.picks;
-const resume = wb.button("Resume", "", async () => (put(said, (await server.act({ verb: "resume", run: have })).error || ""), tick()));
+const resume = wb.button("Resume", "", () => act({ verb: "resume" }));
 resume.hidden = true;
 resume.title = "Goes on from the last checkpoint.";
 const more = el("div", "wb-grid"), fold = el("details", "", null, el("summary", "", "More curves"), more);
-const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), health = new wb.Health(), rollouts = new wb.Rollouts(server);
-root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, tileRow, grid, samples.box, rollouts.box, fold);
+const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), rollouts = new wb.Rollouts(server);
+const health = new wb.Health((knobs) => act({ verb: "remedy", knobs }));
+const act = async (question) => {
+  const done = await server.act({ ...question, run: have });
+  said.className = done.error ? "wb-bad-text" : "wb-said";
+  put(said, done.error || done.said || "");
+  tick();
+}, steer = new wb.Steer(act);
+root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, samples.box, rollouts.box, fold);
 
 function furnish(name) {
   stage = name;
@@ -40,6 +48,7 @@ function reset(found) {
   samples.clear();
   rollouts.clear();
   health.clear();
+  steer.clear();
 }
 
 function describe(found) {
@@ -86,6 +95,8 @@ async function look() {
   }
   outcome.replaceChildren(...(found.result ? [wb.result(found.result)] : []));
   if (found.health) health.show(found.health);
+  steer.show(found.steer);
+  for (const chart of charts) chart.mark(found.steer);
   samples.update(found.run, found.samples);
   rollouts.update(found.run, found.step);
   return wb.LIVE.includes(found.state) ? 800 : 2500;
@@ -94,7 +105,7 @@ async function look() {
 root.hidden = !props.picks;
 furnish(props.stage || "sft");
 const tick = wb.poll(element, look);
-picker.addEventListener("change", () => wb.select(picker.value));
+picker.addEventListener("change", () => (put(said, ""), wb.select(picker.value)));
 document.addEventListener("wb-run", (event) => {
   wanted = event.detail;
   tick();

@@ -42,6 +42,7 @@ function describe(run) {
   const facts = el("div", "wb-knobs");
   const fact = (name, value, help) => facts.append(Object.assign(el("span", "", name), { title: help || "" }), value instanceof Node ? value : el("span", "", value));
   fact("came from", run.from.length ? names(run.from) : "the base model");
+  if (run.lineage) fact("fork", run.lineage);
   fact("used by", run.to.length ? names(run.to) : "nothing yet");
   fact("round", String(run.round));
   fact("last checkpoint", run.saved_step ? `step ${run.saved_step}` : run.is_live ? "none yet" : "none kept");

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from workbench import annotator, packs
+from workbench import packs
+from workbench.annotator import Annotator
 from workbench.corpus import Prompt
 from workbench.engine import maths, sampling
 from workbench.engine.backbone import Backbone
@@ -26,8 +27,8 @@ LONGEST_TEXT = 512  # tokens of a text that count for perplexity
 
 
 def inputs(recipe: EvaluateRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
-    pack = packs.load(recipe.prompts) if recipe.prompts in packs.names() else None
-    return {"prompts": find(recipe.prompts, "prompts", True), "rules": pack.annotator() if pack else None, "texts": pack.texts() if pack else []}
+    texts = packs.load(recipe.prompts).texts() if recipe.prompts in packs.names() else []
+    return {"prompts": find(recipe.prompts, "prompts", True), "judge": packs.judge(recipe.prompts), "texts": texts}
 
 
 def load(recipe: EvaluateRecipe, backbone: Backbone, adapters: Path) -> None:
@@ -35,24 +36,27 @@ def load(recipe: EvaluateRecipe, backbone: Backbone, adapters: Path) -> None:
         backbone.load(name, adapters / name)
 
 
-def train(recipe: EvaluateRecipe, backbone: Backbone, prompts: Sequence[Prompt], rules: Mapping[str, Any] | None = None,
+def train(recipe: EvaluateRecipe, backbone: Backbone, prompts: Sequence[Prompt], judge: Annotator | None = None,
           texts: Sequence[str] = (), state: State | None = None) -> Iterator[Step]:
     """One Step per handful of prompts, carrying finished comparisons; the last carries the table. Trains nothing."""
     chosen = [prompts[i] for i in permutation(len(prompts), recipe.seed)[: recipe.count]]
     groups = list(parts(chosen, recipe.batch))
+    is_simulated = judge is not None and recipe.annotator == "simulated"
     rows: list[dict[str, Any]] = []
     for index, group in enumerate(groups, start=1):
-        found = [compare(recipe, backbone, group, index, rules)]
-        rows += found[0]
+        found = compare(recipe, backbone, group, index)
+        if judge:
+            weigh(found, judge, is_simulated)
+        rows += found
         is_last = index == len(groups)
-        summary = table(recipe, rows, rules is not None and recipe.annotator == "simulated") if is_last else {}
+        summary = table(recipe, rows, is_simulated) if is_last else {}
         if is_last:
             for which in ("a", "b"):
                 summary[f"perplexity_{which}"] = perplexity(backbone, getattr(recipe, which), texts) if texts else None
-        yield Step(index, len(groups), {"prompts": float(len(rows))}, comparisons=[stored(row) for row in found[0]], summary=summary)
+        yield Step(index, len(groups), {"prompts": float(len(rows))}, comparisons=[stored(row) for row in found], summary=summary)
 
 
-def compare(recipe: EvaluateRecipe, backbone: Backbone, group: Sequence[Prompt], index: int, rules: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def compare(recipe: EvaluateRecipe, backbone: Backbone, group: Sequence[Prompt], index: int) -> list[dict[str, Any]]:
     """Both adapters answer the same prompts with the same random numbers; a's drift from b is measured on a's own words."""
     prompts = [backbone.chat.prompt(p.messages) for p in group]
     said: list[Replies] = []
@@ -67,17 +71,22 @@ def compare(recipe: EvaluateRecipe, backbone: Backbone, group: Sequence[Prompt],
         replies = []
         for name, answers in zip((recipe.a, recipe.b), said, strict=True):
             tokens = answers.tokens(place)
-            text = backbone.chat.text(tokens)
-            gold = {"gold": annotator.score(text, rules)} if rules else {}
-            replies.append({"adapter": name, "text": text, "tokens": len(tokens), "finished": bool(answers.ended[place]), "record": gold})
-        is_simulated = rules is not None and recipe.annotator == "simulated"
-        shown = permutation(2, recipe.seed, index, place)
-        row = {"kind": "evaluation" if is_simulated else "ranking", "prompt": prompt.messages, "replies": replies, "shown": shown, "state": "ready",
-               "settings": {"temperature": recipe.temperature, "reply_tokens": recipe.reply_tokens, "prompts": recipe.prompts, "is_held_out": True}, "drift": drift[place]}
-        if is_simulated:
-            row |= {"state": "judged", "source": "simulated", "annotator": "simulated", "ranking": order(replies, float(rules.get("tie", 0.25)))}
-        rows.append(row)
+            replies.append({"adapter": name, "text": backbone.chat.text(tokens), "tokens": len(tokens), "finished": bool(answers.ended[place]), "record": {}})
+        settings = {"temperature": recipe.temperature, "reply_tokens": recipe.reply_tokens, "prompts": recipe.prompts, "is_held_out": True}
+        rows.append({"kind": "ranking", "prompt": prompt.messages, "replies": replies, "shown": permutation(2, recipe.seed, index, place), "state": "ready",
+                     "settings": settings, "drift": drift[place]})
     return rows
+
+
+def weigh(rows: Sequence[dict[str, Any]], judge: Annotator, is_simulated: bool) -> None:
+    """Adds the scoring rule's gold score to each reply and, where it stands in for a person, its judgement."""
+    replies = [(row["prompt"], reply) for row in rows for reply in row["replies"]]
+    golds = judge.scores([prompt for prompt, _ in replies], [reply["text"] for _, reply in replies])
+    for (_, reply), gold in zip(replies, golds, strict=True):
+        reply["record"]["gold"] = gold
+    if is_simulated:
+        for row in rows:
+            row |= {"kind": "evaluation", "state": "judged", "source": "simulated", "annotator": "simulated", "ranking": order(row["replies"], judge.tie)}
 
 
 def order(replies: Sequence[Mapping[str, Any]], tie: float) -> list[list[int]]:

@@ -7,13 +7,14 @@ is no more than a head on the policy's states).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from workbench import annotator, packs
+from workbench import packs
+from workbench.annotator import Annotator
 from workbench.corpus import Prompt
 from workbench.engine import maths, recording, sampling
 from workbench.engine.backbone import Backbone
@@ -44,8 +45,7 @@ ROLLOUT_ORDER = 0  # the first epoch takes the replies as they were scored: same
 
 
 def inputs(recipe: PpoRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
-    rules = packs.load(recipe.prompts).annotator() if recipe.prompts in packs.names() else None
-    return {"prompts": find(recipe.prompts, "prompts"), "fixed": find(recipe.prompts, "prompts", True)[:SAMPLES], "rules": rules}
+    return {"prompts": find(recipe.prompts, "prompts"), "fixed": find(recipe.prompts, "prompts", True)[:SAMPLES], "judge": packs.judge(recipe.prompts)}
 
 
 def load(recipe: PpoRecipe, backbone: Backbone, adapters: Path) -> None:
@@ -60,8 +60,11 @@ def load(recipe: PpoRecipe, backbone: Backbone, adapters: Path) -> None:
 
 
 def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixed: Sequence[Prompt] = (),
-          rules: Mapping[str, Any] | None = None, state: State | None = None) -> Iterator[Step]:
-    """One Step per batch of replies. `rules` (a pack's scoring rule) is only watched, never trained on."""
+          judge: Annotator | None = None, state: State | None = None) -> Generator[Step, PpoRecipe | None, None]:
+    """One Step per batch of replies. What the `judge` (a pack's scoring rule) says is only watched, never trained on.
+
+    A recipe that is sent in holds from the next step on; only its live knobs may differ.
+    """
     updates = recipe.steps * recipe.epochs * (recipe.batch // recipe.minibatch)
     policy = Stepper(backbone, "policy", recipe.lr, updates)
     value = Stepper(backbone, "value", recipe.value_lr, updates)
@@ -72,23 +75,25 @@ def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixe
         value.set_tensors(picked(state.tensors, "value_stepper"))
     for index in range(state.step + 1 if state else 1, recipe.steps + 1):
         looks = index in (1, recipe.steps) or index % recipe.sample_every == 0
-        samples = speak(backbone, recipe, fixed, rules) if looks and fixed else []
+        samples = speak(backbone, recipe, fixed, judge) if looks and fixed else []
         batch = batch_at(prompts, index - 1, recipe.batch, recipe.seed)
-        rollout, numbers = collect(backbone, batch, recipe, index, rules)               # 1. answer, score, weigh, credit
-        recorded = recording.rows(backbone.chat, batch, rollout, recipe.record, index, rules)
+        rollout, numbers = collect(backbone, batch, recipe, index)                      # 1. answer, score, weigh, credit
+        golds = judge.scores([p.messages for p in batch], recording.texts(backbone.chat, rollout)) if judge else []
+        numbers |= {"gold": sum(golds) / len(golds)} if golds else {}
+        recorded = recording.rows(backbone.chat, batch, rollout, golds, recipe.record, index)
         start = time.perf_counter()
         numbers |= improve(backbone, policy, value, rollout, recipe, index)             # 2. learn from it, a little at a time
         numbers["seconds_update"] = time.perf_counter() - start
-        yield Step(                                                                      # 3. tell
+        recipe = (yield Step(                                                           # 3. tell, and hear of changed knobs
             index, recipe.steps, numbers, samples=samples, rollouts=recorded, is_checkpoint=index % recipe.sample_every == 0,
             state=lambda at=index: State(at, gathered(
                 policy=backbone.tensors("policy"), value=backbone.tensors("value"),
                 policy_stepper=policy.tensors(), value_stepper=value.tensors()), {}),
-            summary={key: numbers[key] for key in ("reward", "score", "kl_seq", "reply_tokens", "gold") if key in numbers})
+            summary={key: numbers[key] for key in ("reward", "score", "kl_seq", "reply_tokens", "gold") if key in numbers})) or recipe
+        policy.lr, value.lr = recipe.lr, recipe.value_lr
 
 
-def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, index: int,
-            rules: Mapping[str, Any] | None) -> tuple[Rollout, dict[str, float]]:
+def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, index: int) -> tuple[Rollout, dict[str, float]]:
     """Answers a batch of prompts and credits every token of the replies."""
     clock = [time.perf_counter()]
     with backbone.role("policy"):
@@ -106,11 +111,7 @@ def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, inde
     numbers = describe(rollout, replies, own.entropies, score, recipe) | vitals(replies, rollout.logps, score, backbone.chat.stops)
     if index == 1:
         numbers["score_gap"] = padding_gap(backbone, rows, score)
-    numbers |= {"seconds_generate": clock[1] - clock[0], "seconds_score": clock[2] - clock[1]}
-    if rules:
-        texts = [backbone.chat.text(replies.tokens(row)) for row in range(len(batch))]
-        numbers["gold"] = sum(annotator.score(text, rules) for text in texts) / len(texts)
-    return rollout, numbers
+    return rollout, numbers | {"seconds_generate": clock[1] - clock[0], "seconds_score": clock[2] - clock[1]}
 
 
 def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: Tensor, score: Tensor, recipe: PpoRecipe) -> Rollout:
@@ -220,13 +221,13 @@ def improve_value(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: P
         return {"value_loss": loss, "value_grad_norm": stepper.step()}
 
 
-def speak(backbone: Backbone, recipe: PpoRecipe, fixed: Sequence[Prompt], rules: Mapping[str, Any] | None) -> list[Sample]:
+def speak(backbone: Backbone, recipe: PpoRecipe, fixed: Sequence[Prompt], judge: Annotator | None) -> list[Sample]:
     """Replies to the fixed held-out prompts, with the same random numbers each time, and what the reward model says."""
     with backbone.role("policy"):
         replies = sampling.answer(backbone, [backbone.chat.prompt(p.messages) for p in fixed], recipe.reply_tokens, 0.7, generator(recipe.seed, 7))
     tokens = [replies.tokens(row) for row in range(len(fixed))]
     scores = score_replies(backbone, "reward", closed(replies, backbone.chat.end_of_turn), recipe.micro_batch)
     texts = [backbone.chat.text(t) for t in tokens]
-    gold = [{"gold": round(annotator.score(text, rules), 2)} if rules else {} for text in texts]
-    return [Sample(p.messages, text, {"score": round(float(s), 2), "tokens": len(t), **g})
-            for p, text, s, t, g in zip(fixed, texts, scores, tokens, gold, strict=True)]
+    golds = judge.scores([p.messages for p in fixed], texts) if judge else [None] * len(texts)
+    return [Sample(p.messages, text, {"score": round(float(s), 2), "tokens": len(t)} | ({} if g is None else {"gold": round(g, 2)}))
+            for p, text, s, t, g in zip(fixed, texts, scores, tokens, golds, strict=True)]

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from workbench import annotator
 from workbench.corpus import Prompt
 from workbench.engine.chat import Chat
 from workbench.engine.rollout import Rollout
 from workbench.records import RolloutRow
 
 
-def rows(chat: Chat, prompts: Sequence[Prompt], rollout: Rollout, share: float, step: int, rules: Mapping[str, Any] | None) -> list[RolloutRow]:
-    """The first replies of the batch, which is in random order already; at least one unless the share is 0.
+def texts(chat: Chat, rollout: Rollout) -> list[str]:
+    """The replies of a rollout as a person reads them."""
+    return [chat.text(tokens(rollout, place)) for place in range(len(rollout.score))]
+
+
+def tokens(rollout: Rollout, place: int) -> list[int]:
+    return rollout.rows.take(slice(place, place + 1)).said().tolist()
+
+
+def rows(chat: Chat, prompts: Sequence[Prompt], rollout: Rollout, golds: Sequence[float], share: float, step: int) -> list[RolloutRow]:
+    """The first replies of the batch (`golds` is empty or as long), which is in random order already; at least one unless the share is 0.
 
     Reads what the step has computed anyway: no forward pass, no random number, so training is the same with or without.
     """
     count = math.ceil(share * len(prompts))
-    return [row(chat, prompt, rollout, place, step, rules) for place, prompt in enumerate(prompts[:count])]
+    return [row(chat, prompt, rollout, place, step, golds[place] if golds else None) for place, prompt in enumerate(prompts[:count])]
 
 
-def row(chat: Chat, prompt: Prompt, rollout: Rollout, place: int, step: int, rules: Mapping[str, Any] | None) -> RolloutRow:
+def row(chat: Chat, prompt: Prompt, rollout: Rollout, place: int, step: int, gold: float | None) -> RolloutRow:
     said = rollout.mask[place].bool()
-    ids = rollout.rows.take(slice(place, place + 1)).said().tolist()
+    ids = tokens(rollout, place)
     figures = {name: getattr(rollout, name)[place][said].float().tolist() for name in ("logps", "reference", "values", "returns", "advantages", "rewards")}
-    gold = annotator.score(chat.text(ids), rules) if rules else None
     return RolloutRow(step, place, prompt.messages, chat.pieces(ids), ids, float(rollout.raw_score[place]), gold,
                       "ended" if rollout.ended[place] else "cut", **figures)

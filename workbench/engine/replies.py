@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import annotator, packs
+from workbench import packs
+from workbench.annotator import Annotator
 from workbench.corpus import Prompt
 from workbench.engine import sampling
 from workbench.engine.backbone import Backbone
@@ -20,8 +21,7 @@ LEAVES = ""
 
 
 def inputs(recipe: ReplyRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
-    rules = packs.load(recipe.prompts).annotator() if recipe.annotator == "simulated" else None
-    return {"prompts": find(recipe.prompts, "prompts"), "rules": rules}
+    return {"prompts": find(recipe.prompts, "prompts"), "judge": packs.judge(recipe.prompts) if recipe.annotator == "simulated" else None}
 
 
 def load(recipe: ReplyRecipe, backbone: Backbone, adapters: Path) -> None:
@@ -29,7 +29,7 @@ def load(recipe: ReplyRecipe, backbone: Backbone, adapters: Path) -> None:
         backbone.load(name, adapters / name)
 
 
-def train(recipe: ReplyRecipe, backbone: Backbone, prompts: Sequence[Prompt], rules: Mapping[str, Any] | None = None,
+def train(recipe: ReplyRecipe, backbone: Backbone, prompts: Sequence[Prompt], judge: Annotator | None = None,
           state: State | None = None) -> Iterator[Step]:
     """One Step per handful of prompts, carrying finished comparisons. Trains nothing."""
     picked = [prompts[i % len(prompts)] for i in permutation(max(recipe.count, len(prompts)), recipe.seed)[: recipe.count]]
@@ -39,9 +39,9 @@ def train(recipe: ReplyRecipe, backbone: Backbone, prompts: Sequence[Prompt], ru
         rows = write(recipe, backbone, groups[index - 1], index)
         tokens = [reply["tokens"] for row in rows for reply in row["replies"]]
         ended = [reply["finished"] for row in rows for reply in row["replies"]]
-        if rules:
+        if judge:
             for place, row in enumerate(rows):
-                rank(row, rules, random.Random(f"{recipe.seed} {index} {place}"))
+                rank(row, judge, random.Random(f"{recipe.seed} {index} {place}"))
         yield Step(
             index, len(groups), comparisons=rows, is_checkpoint=True, state=lambda at=index: State(at, {}, {}),
             numbers={"reply_tokens": sum(tokens) / len(tokens), "eos_rate": sum(ended) / len(ended),
@@ -68,7 +68,7 @@ def write(recipe: ReplyRecipe, backbone: Backbone, prompts: Sequence[Prompt], in
              "shown": permutation(recipe.k, recipe.seed, index, place)} for place, (p, found) in enumerate(zip(prompts, answers, strict=True))]
 
 
-def rank(row: dict[str, Any], rules: Mapping[str, Any], chance: random.Random) -> None:
+def rank(row: dict[str, Any], judge: Annotator, chance: random.Random) -> None:
     """The simulated annotator's judgement, marked as what it is."""
-    ranking = annotator.rank([reply["text"] for reply in row["replies"]], rules, chance)
+    ranking = judge.rank(row["prompt"], [reply["text"] for reply in row["replies"]], chance)
     row |= {"ranking": ranking, "state": "judged", "source": "simulated", "annotator": "simulated"}

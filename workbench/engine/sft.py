@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ def load(recipe: SftRecipe, backbone: Backbone, adapters: Path) -> None:
         backbone.add("policy", recipe.rank, recipe.alpha, recipe.dropout, recipe.seed, recipe.layers)
 
 
-def train(recipe: SftRecipe, backbone: Backbone, rows: Sequence[Demonstration], state: State | None = None) -> Iterator[Step]:
-    """One Step per optimiser step. Raises CorpusError when no row can be learned from."""
+def train(recipe: SftRecipe, backbone: Backbone, rows: Sequence[Demonstration], state: State | None = None) -> Generator[Step, SftRecipe | None, None]:
+    """One Step per optimiser step; a recipe sent in holds from the next one on. Raises CorpusError when no row can be learned from."""
     learned, kept = corpus.split(rows, recipe.held_out)
     learned, examples, dropped = encode(backbone, learned or kept, recipe.max_tokens)
     kept, held_out, _ = encode(backbone, kept, recipe.max_tokens) if kept else ([], [], 0)
@@ -59,11 +59,12 @@ def train(recipe: SftRecipe, backbone: Backbone, rows: Sequence[Demonstration], 
             if held_out:
                 numbers["eval_loss"] = loss_on(backbone, "policy", held_out, recipe.micro_batch)
             samples = speak(backbone, recipe, (kept or learned)[:SAMPLES], numbers)
-        yield Step(
+        recipe = (yield Step(
             index, recipe.steps, numbers, samples=samples, is_checkpoint=index % recipe.save_every == 0,
             state=lambda at=index: State(at, gathered(policy=backbone.tensors("policy"), stepper=stepper.tensors()), {}),
             note=f"{dropped} conversations are longer than {recipe.max_tokens} tokens and were left out" if dropped else "",
-            summary={"loss": numbers["loss"], "eval_loss": numbers.get("eval_loss"), "rows": len(examples), "left_out": dropped})
+            summary={"loss": numbers["loss"], "eval_loss": numbers.get("eval_loss"), "rows": len(examples), "left_out": dropped})) or recipe
+        stepper.lr = recipe.lr
 
 
 def encode(backbone: Backbone, rows: Sequence[Demonstration], longest: int) -> tuple[list[Demonstration], list[Encoded], int]:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from workbench import doctor, rollouts
-from workbench.checks import judge_of, root_model
-from workbench.errors import OutOfMemory, Unhealthy, WorkbenchError
+from workbench import changes, doctor, heldout, kept, principled, rollouts
+from workbench.checks import judge_of, recipe_at, root_model
+from workbench.errors import LabError, OutOfMemory, Unhealthy, WorkbenchError
 from workbench.process import LOST
 from workbench.recipes import Recipe, from_json
 from workbench.records import Run
@@ -110,16 +110,19 @@ class Worker:
 
         self.store.note(run.id, "loading the model")
         backbone = self.backbone_for(root_model(self.store, run.id), recipe.precision)
-        state = checkpoints.load(self.home / "checkpoints" / run.id)
+        state = checkpoints.load(kept.last_of(self.home, run.id))
+        if run.parent and state is None:
+            raise LabError(f"what {run.id} was to go on from was never copied from {run.parent}; delete it and fork again")
         self.store.rewind(run.id, state.step if state else 0)
         self.store.note(run.id, "loading rows and adapters")
         paces: list[float] = []
         reached, summary = (state.step if state else 0), run.summary  # a run killed after its last step has none left to take
         begun = time.monotonic()
-        for step in stages.begin(recipe, backbone, self.home, state):
+        steps = stages.begin(self.turned(run, recipe, reached + 1), backbone, self.home, state)
+        for step in stages.steered(steps, lambda index: self.turned(run, recipe, index)):
             paces.append(time.monotonic() - begun)
             self.log(run, step, paces)
-            self.check_health(run, recipe, step.index)
+            self.check_health(run, recipe_at(self.store, run, step.index), step.index)
             reached, summary = step.index, step.summary
             wish = self.store.wish_of(run.id)
             is_last = step.index == step.total
@@ -134,6 +137,10 @@ class Worker:
         self.leave_adapter(run, reached, summary)
         return "done"
 
+    def turned(self, run: Run, recipe: Recipe, step: int) -> Recipe:
+        """The recipe of the step that is about to begin; what was asked for meanwhile is recorded as holding from here."""
+        return recipe.replace(**{each.knob: each.new for each in changes.take(self.store, run.id, step)})
+
     def log(self, run: Run, step: Step, paces: list[float]) -> None:
         typical = statistics.fmean(paces[-20:] if len(paces) < 3 else paces[1:][-20:])
         self.store.log(run.id, step.index, step.total, {**step.numbers, "seconds": paces[-1]}, step.note or self.remark, typical)
@@ -141,6 +148,12 @@ class Worker:
             self.store.add_samples(run.id, step.index, step.samples)
         if step.rollouts:
             rollouts.add(self.store, run.id, step.rollouts)
+        if step.verdicts:
+            principled.add(self.store, run.id, step.index, step.verdicts)
+        if step.revisions:
+            principled.add_revisions(self.store, run.id, step.index, step.revisions)
+        if step.held_out:
+            heldout.put(self.store, run.id, step.held_out)
         if step.comparisons:
             extra = {"run": run.id, "round": run.round}
             self.store.add_comparisons([{**row, **extra, "settings": {**row["settings"], "step": step.index}} for row in step.comparisons])
@@ -156,7 +169,8 @@ class Worker:
     def save_checkpoint(self, run: Run, step: Step) -> None:
         from workbench.engine import checkpoints
 
-        checkpoints.save(self.home / "checkpoints" / run.id, step.state())
+        kept.shelve(self.home, run.id)
+        checkpoints.save(kept.last_of(self.home, run.id), step.state())
         self.store.mark_saved(run.id, step.index)
 
     def leave_adapter(self, run: Run, step: int, summary: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Domain packs: a folder of demonstrations, prompts, edge cases, plain text, a rubric, principles and an annotator each.
 
-May know the layout of those folders; must not know models, stores or stages, so it imports nothing heavy.
+May know the layout of those folders and who judges by them; must not know models, stores or stages, so it imports nothing heavy.
 """
 
 import json
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.annotator import Annotator, asked
 from workbench.errors import CorpusError
+from workbench.records import Messages
 
 ROOT = Path(__file__).parent
 SPLITS = ("train", "held_out")
@@ -27,6 +29,7 @@ class Pack:
     system: str
     rubric: str
     rubric_version: str
+    reply_tokens: int  # room that nine of ten demonstrated replies need
     folder: Path
 
     def demonstrations(self) -> list[list[dict[str, str]]]:
@@ -47,20 +50,33 @@ class Pack:
 
     def constitution(self) -> list[str]:
         """The principles behind the rubric, a sentence or two each, the weightiest first."""
-        page = (self.folder / "constitution.md").read_text(encoding="utf-8")
-        items = re.findall(r"^\d+\.\s+(.+?)(?=^\d+\.\s|\n\s*\n|\Z)", page, flags=re.MULTILINE | re.DOTALL)
-        return [" ".join(item.split()) for item in items]
+        return numbered((self.folder / "constitution.md").read_text(encoding="utf-8"))
 
     def texts(self) -> list[str]:
         """Plain English outside the domain, to measure how much of it a model forgets."""
         return [row["text"] for row in _rows(self.folder / "text.jsonl")]
 
-    def annotator(self) -> dict[str, Any]:
-        """The rules by which ``workbench.annotator`` stands in for a person; a fresh copy at each call."""
-        return _json(self.folder / "annotator.json")
+    def annotator(self) -> Annotator:
+        """Who stands in for a person: the pack's rules, and its rows, for what they assert of the code that they ask for."""
+        rows = [row for name in ("demonstrations", "prompts", "edge") for row in _rows(self.folder / f"{name}.jsonl")]
+        return Annotator(_json(self.folder / "annotator.json"), {asked(opening(row["messages"])): row for row in rows})
+
+    def score(self, prompt: Messages, reply: str) -> float:
+        """The annotator's gold score of one reply, without noise; for many replies take ``annotator().scores``."""
+        return self.annotator().score(prompt, reply)
 
     def _with_system(self, row: dict[str, Any]) -> list[dict[str, str]]:
         return [{"role": "system", "content": self.system}, *row["messages"]]
+
+
+def opening(messages: Messages) -> Messages:
+    """A conversation up to where its last reply begins."""
+    return messages[:-1] if messages[-1]["role"] == "assistant" else messages
+
+
+def judge(name: str) -> Annotator | None:
+    """Who judges replies to the prompts of that corpus; nobody where it is no pack."""
+    return load(name).annotator() if name in names() else None
 
 
 def names() -> list[str]:
@@ -82,8 +98,15 @@ def load(name: str) -> Pack:
         system=card["system"],
         rubric=(folder / "rubric.md").read_text(encoding="utf-8"),
         rubric_version=card["rubric_version"],
+        reply_tokens=card["reply_tokens"],
         folder=folder,
     )
+
+
+def numbered(page: str) -> list[str]:
+    """The items of a numbered list, each on one line."""
+    items = re.findall(r"^\d+\.\s+(.+?)(?=^\d+\.\s|\n\s*\n|\Z)", page, flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(item.split()) for item in items]
 
 
 def _folders() -> dict[str, Path]:

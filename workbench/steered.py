@@ -1,0 +1,60 @@
+"""What a lab does to a run on its way: the part of its verbs that changes knobs, forks and sweeps. The worker carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workbench import changes, checks, course, frames, kept
+from workbench.recipes import Recipe
+from workbench.records import Change, Run
+from workbench.store import Store
+
+
+class Steered:
+    """Verbs of a Lab; see lab.py."""
+
+    home: Path
+    store: Store
+    run: Callable[[str], Run]
+    start: Callable[[Recipe], Run]
+    ensure_worker: Callable[[], None]
+
+    def change(self, name: str, **knobs: Any) -> list[Change]:
+        """Changes live knobs of a run from its next step on: lab.change("ppo-1", kl_weight=0.1). Repeated when it is resumed.
+
+        Raises RecipeError for a knob that is unknown, not live or out of its limits, and LabError when the run is over.
+        """
+        return course.change(self.store, self.run(name), knobs)
+
+    def changes(self, name: str) -> Any:
+        """A data frame of what was changed on the way: knob, old, new, asked, step (from which it applies), origin."""
+        return frames.of_changes(changes.of(self.store, self.store.run(name).id))
+
+    def recipe_now(self, name: str, step: int | None = None) -> Recipe:
+        """The recipe with which a run takes its next step, or took a step: as it began, and what was changed since."""
+        return checks.recipe_at(self.store, self.store.run(name), step)
+
+    def kept_steps(self, name: str) -> list[int]:
+        """The steps whose checkpoints are kept, from which `fork` can go on."""
+        return kept.steps(self.home, name)
+
+    def fork(self, name: str, step: int | None = None, **knobs: Any) -> Run:
+        """Queues a run that goes on from a kept checkpoint of another (by default the last), with these knobs changed.
+
+        Without a change it ends bit for bit where its parent ends (on a CPU); with another batch it sees other batches from there.
+        Raises LabError when that step was not kept, RecipeError for a knob that the checkpoint does not fit.
+        """
+        made = course.fork(self.store, self.home, self.run(name), step, knobs)
+        self.ensure_worker()
+        return made
+
+    def sweep(self, of: Recipe | str, step: int | None = None, **values: Any) -> list[Run]:
+        """Queues a run per combination of values: sweep(recipe, kl_weight=[0.02, 0.1]); of a run's id, forks of it at a step.
+
+        Raises what `start` and `fork` raise; a value out of its limits is refused before anything is queued.
+        """
+        recipe = self.recipe_now(of) if isinstance(of, str) else of
+        found = course.combinations(recipe, values)
+        return [self.fork(of, step, **each) if isinstance(of, str) else self.start(recipe.replace(**each)) for each in found]
