@@ -83,6 +83,7 @@ CASES = [
     ("reward", "D-43", {"length_score": 0.7, "longer_wins": 0.76}, {"length_score": 0.7, "longer_wins": 0.6}),
     ("reward", "D-43", {"length_score": -0.9}, {"length_score": -0.4}),
     ("reward", "D-42", {"accuracy": 0.99, "eval_accuracy": lambda t: 0.8 - 0.004 * t}, {"accuracy": 0.99}),
+    ("reward", "D-08", {"eval_accuracy": 0.553, "eval_accuracy_low": 0.44}, {"eval_accuracy": 0.6, "eval_accuracy_low": 0.52}),  # by luck
     ("reward", "D-08", {"eval_accuracy": 0.51, "eval_accuracy_low": 0.4}, {"eval_accuracy": 0.6, "eval_accuracy_low": 0.52}),
     ("reward", "D-10", {"beats_empty": 0.4}, {"beats_empty": 0.9}),
     ("reward", "D-11", {"beats_padding": 0.3}, {"beats_padding": 0.55}),
@@ -153,6 +154,14 @@ def test_symptoms_are_folded_under_their_cause() -> None:
     [found] = examined("ppo", sick)
     assert found.rule == "D-30"
     assert set(found.symptoms) == {"The policy gives one answer to everyone", "The policy has drifted far from SFT"}
+
+
+def test_a_cause_is_as_grave_as_what_it_led_to() -> None:
+    [found] = examined("ppo", {"approx_kl": lambda t: 2.4 if t == 1 else 0.0, "clipfrac": lambda t: 0.3 if t == 1 else 0.0,
+                               "grad_norm": lambda t: 3.5 if t == 1 else 0.0}, 4)
+    assert (found.rule, found.severity, found.symptoms) == ("D-30", "stop", ("The adapter gets no gradient",))
+    hint = examined("reward", {"beats_empty": 0.5, "eval_accuracy": 0.51})
+    assert [(each.rule, each.severity) for each in hint] == [("D-08", "warn")]
 
 
 def test_what_began_long_before_is_not_a_symptom() -> None:

@@ -160,7 +160,7 @@ RULES = (
          meaning="One round of learning changes the policy (the model in training) so much that what was measured before no longer describes it. It then learns "
                  "from stale advice, and its language usually breaks within a few steps.",
          advice="Lower the learning rate first, then learn fewer times from each batch.", changes={"lr": times(1 / 3), "epochs": at_most(1), "target_kl": either(0.02, 1.0)},
-         explains=("D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-38", "D-53")),
+         explains=("D-05", "D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-38", "D-53")),
     Rule(id="D-31", title="The steps are too small", severity="warn", sees=steps_too_small,
          meaning="The updates hardly change the probability of any word, so nothing is being learned. Time passes and the policy stays the SFT model.",
          advice="Raise the learning rate.", changes={"lr": times(3)}, explains=("D-29",)),

@@ -76,11 +76,11 @@ def off_the_scale(case: Case) -> Sign | None:
 
 
 def judge_knows_nothing(case: Case) -> Sign | None:
-    accuracy, high = case.reward.get("eval_accuracy"), case.reward.get("eval_accuracy_high")
-    if accuracy is None or accuracy >= 0.55:
+    accuracy, low, high = (case.reward.get(key) for key in ("eval_accuracy", "eval_accuracy_low", "eval_accuracy_high"))
+    if accuracy is None or accuracy >= 0.55 and (low is None or low > 0.5):
         return None
     found = {key: case.reward[key] for key in ("eval_accuracy", "eval_accuracy_low", "eval_accuracy_high") if case.reward.get(key) is not None}
-    return Sign(1, found, "stop" if high is not None and high < 0.5 else "warn")
+    return Sign(1, found, "stop" if high is not None and high < 0.5 else "warn" if accuracy < 0.55 else "info")
 
 
 def no_leash(case: Case) -> Sign | None:

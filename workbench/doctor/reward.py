@@ -28,7 +28,7 @@ def a_coin(case: Case) -> Sign | None:
     """Judged when the run is over: an accuracy that still rises says nothing."""
     if not case.trace.has("eval_accuracy", "raw_sd") or case.trace.last("eval_accuracy") >= 0.55 and (case.trace.last("eval_accuracy_low") or 0.0) > 0.5:
         return None
-    return Sign(case.trace.points("eval_accuracy")[-1][0], last_look(case), "warn" if case.trace.last("eval_accuracy") < 0.55 else "info")
+    return Sign(case.trace.points("eval_accuracy")[-1][0], last_look(case))
 
 
 def one_score(case: Case) -> Sign | None:
