@@ -35,7 +35,7 @@ CASES = [
     ("ppo", "D-05", {"value_grad_norm": 0.0}, {"value_grad_norm": 1e-6}),
     ("ppo", "D-55", {"frozen_moved": 1.0}, {"frozen_moved": 0.0}),
     ("ppo", "D-10", {"judge": {"beats_empty": 0.6}}, {"judge": {"beats_empty": 0.9}}),
-    ("ppo", "D-08", {"judge": COIN}, {"judge": {**COIN, "eval_accuracy": 0.63}}),
+    ("ppo", "D-08", {"judge": COIN}, {"judge": {"eval_accuracy": 0.63, "eval_accuracy_low": 0.52, "eval_accuracy_high": 0.73}}),
     ("ppo", "D-54", {"score": lambda t: 4.0 + 0.1 * wave(t)}, {"score": lambda t: 1.5 + 0.1 * wave(t) + 0.05 * t}),
     ("ppo", "D-50", {"kl_weight": 0.0}, {"kl_weight": 0.01}),
     ("ppo", "D-51", {"value_lr": 0.0}, {"value_lr": 1e-6}),
@@ -83,7 +83,8 @@ CASES = [
     ("reward", "D-43", {"length_score": 0.7, "longer_wins": 0.76}, {"length_score": 0.7, "longer_wins": 0.6}),
     ("reward", "D-43", {"length_score": -0.9}, {"length_score": -0.4}),
     ("reward", "D-42", {"accuracy": 0.99, "eval_accuracy": lambda t: 0.8 - 0.004 * t}, {"accuracy": 0.99}),
-    ("reward", "D-08", {"eval_accuracy": 0.553, "eval_accuracy_low": 0.44}, {"eval_accuracy": 0.6, "eval_accuracy_low": 0.52}),  # by luck
+    ("reward", "D-08", {"eval_accuracy": 0.553, "eval_accuracy_low": 0.44, "eval_accuracy_high": 0.66},  # by luck; too few to tell
+     {"eval_accuracy": 0.606, "eval_accuracy_low": 0.42, "eval_accuracy_high": 0.77}),
     ("reward", "D-08", {"eval_accuracy": 0.51, "eval_accuracy_low": 0.4}, {"eval_accuracy": 0.6, "eval_accuracy_low": 0.52}),
     ("reward", "D-10", {"beats_empty": 0.4}, {"beats_empty": 0.9}),
     ("reward", "D-11", {"beats_padding": 0.3}, {"beats_padding": 0.55}),

@@ -105,7 +105,7 @@ METRICS: dict[str, Metric] = {
     "value_clipfrac": Metric("Clipped values", "", "Share of tokens whose value moved too far to count.", "Below 0.5.", "value"),
     "end_counted": Metric("Ends that count", "", "Share of the ended replies whose end of turn is learned from.", "Exactly 1.", "warn"),
     "ends_trained": Metric("Ends that are trained", "", "Share of the demonstrations whose end of turn is learned from.", "Exactly 1.", "warn"),
-    **{f"beats_{name}": Metric(f"Beats: {probe.title.lower()}", "", f"Share of the held-out prompts whose best reply scores above the same prompt's when {probe.about}.",
+    **{f"beats_{name}": Metric(f"Best reply beats {probe.title.lower()}", "", f"Share of the held-out prompts whose best reply scores above the same prompt's when {probe.about}.",
                                f"At least {GREEN:.1f}; below {RED:.1f} this is a way to game it.", "reward") for name, probe in PROBES.items()},
     "curve_rankings": Metric("Rankings learned from", "", "How many rankings this point of the learning curve learned from.", "More than before.", "reference"),
     "curve_accuracy": Metric("Accuracy from so many", "", "Held-out accuracy of a model that learned from so many rankings.",

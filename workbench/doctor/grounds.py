@@ -8,7 +8,7 @@ from workbench.doctor.examine import Finding
 from workbench.doctor.ppo_course import LARGE_UPDATE, LOST, MANY_CLIPPED, NEARLY_CERTAIN
 from workbench.doctor.trace import Row, Trace
 
-FIRST = 3  # steps that are averaged at either end
+ENDS = 3  # steps that are averaged at either end of a run, if it has so many
 
 
 def grounds(stage: str, rows: Iterable[Row], findings: Sequence[Finding] = ()) -> list[str]:
@@ -19,24 +19,24 @@ def grounds(stage: str, rows: Iterable[Row], findings: Sequence[Finding] = ()) -
 
 def ppo(trace: Trace) -> Iterator[str]:
     if trace.has("score"):
-        yield f"The score went from {trace.early('score', FIRST):.2f} to {trace.recent('score', FIRST):.2f}; the SFT model's replies score 0 on average."
+        yield f"The score {course(trace, 'score')}; the SFT model's replies score 0 on average."
     if trace.has("gold"):
-        yield f"The held-out rule, which PPO never sees, went from {trace.early('gold', FIRST):.2f} to {trace.recent('gold', FIRST):.2f}."
+        yield f"The held-out rule, which PPO never sees, {course(trace, 'gold')}."
     if trace.has("kl_seq"):
-        yield f"The drift from SFT is {trace.last('kl_seq'):.1f} nats per reply; language is at risk beyond about {LOST:.0f}."
+        yield f"The drift from SFT is {round(trace.last('kl_seq'), 1) + 0.0:g} nats per reply; language is at risk beyond about {LOST:.0f}."
     if trace.has("approx_kl", "clipfrac"):
         yield (f"One update moves {trace.recent('approx_kl'):.2g} nats per token and clips {share(trace.recent('clipfrac'))} of the tokens; "
                f"{LARGE_UPDATE:g} and {share(MANY_CLIPPED)} would be too much.")
     if trace.at_start("entropy"):
-        left = trace.typical("entropy", FIRST) / trace.at_start("entropy")
+        left = trace.typical("entropy", ENDS) / trace.at_start("entropy")
         yield f"Its entropy (how undecided it is) is at {share(left)} of the SFT model's; below {share(NEARLY_CERTAIN)} it would hardly vary its replies."
     if trace.has("eos_rate", "reply_tokens"):
-        yield f"{share(trace.recent('eos_rate', FIRST))} of the replies end by themselves, after {trace.recent('reply_tokens', FIRST):.0f} tokens on average."
+        yield f"{share(trace.recent('eos_rate', ENDS))} of the replies end by themselves, after {trace.recent('reply_tokens', ENDS):.0f} tokens on average."
 
 
 def sft(trace: Trace) -> Iterator[str]:
     if trace.has("loss"):
-        yield f"The loss went from {trace.early('loss', FIRST):.2f} to {trace.recent('loss', FIRST):.2f}."
+        yield f"The loss {course(trace, 'loss')}."
     if trace.has("eval_loss"):
         looks = trace.values("eval_loss")
         best = ", the lowest so far" if len(looks) > 1 and looks[-1] == min(looks) else f"; the lowest was {min(looks):.2f}" if len(looks) > 1 else ""
@@ -44,7 +44,7 @@ def sft(trace: Trace) -> Iterator[str]:
     if trace.has("ends_trained"):
         yield f"{share(trace.recent('ends_trained'))} of the demonstrations teach it where a reply ends."
     if trace.has("eos_rate"):
-        yield f"{share(trace.last('eos_rate'))} of its replies to the fixed prompts end by themselves."
+        yield f"{share(trace.last('eos_rate'))} of its replies to the fixed prompts end within 64 tokens."
 
 
 def reward(trace: Trace) -> Iterator[str]:
@@ -57,6 +57,11 @@ def reward(trace: Trace) -> Iterator[str]:
         yield f"Its claimed certainty is off by {share(trace.last('eval_ece'))} on average; up to 10 % is good."
     if trace.has("beats_empty"):
         yield f"A good reply beats an empty one on {share(trace.last('beats_empty'))} of the held-out prompts."
+
+
+def course(trace: Trace, key: str) -> str:
+    count = max(1, min(ENDS, len(trace.points(key)) // 2))
+    return f"went from {trace.early(key, count):.2f} to {trace.recent(key, count):.2f}" if len(trace.points(key)) > 1 else f"is {trace.last(key):.2f}"
 
 
 def share(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import fmean, stdev
 
+from workbench.doctor.reward import doubt_of
 from workbench.doctor.rule import Case, Rule, Sign, at_least, either, to
 from workbench.doctor.shared import NO_GRADIENT, no_gradient
 
@@ -76,11 +77,9 @@ def off_the_scale(case: Case) -> Sign | None:
 
 
 def judge_knows_nothing(case: Case) -> Sign | None:
-    accuracy, low, high = (case.reward.get(key) for key in ("eval_accuracy", "eval_accuracy_low", "eval_accuracy_high"))
-    if accuracy is None or accuracy >= 0.55 and (low is None or low > 0.5):
-        return None
     found = {key: case.reward[key] for key in ("eval_accuracy", "eval_accuracy_low", "eval_accuracy_high") if case.reward.get(key) is not None}
-    return Sign(1, found, "stop" if high is not None and high < 0.5 else "warn" if accuracy < 0.55 else "info")
+    doubt = doubt_of(**found) if "eval_accuracy" in found else None
+    return Sign(1, found, "stop" if found.get("eval_accuracy_high", 1.0) < 0.5 else doubt) if doubt else None
 
 
 def no_leash(case: Case) -> Sign | None:
@@ -153,8 +152,9 @@ RULES = (
          meaning="PPO trains the policy and the value model only; reference, reward model and base are what they are measured against. After the first updates one "
                  "of those three was no longer the same, so drift and scores mean nothing from here on.",
          advice="Look for an optimiser that was given tensors of another role; no knob mends this.", explains=DURING),
-    Rule(id="D-08", title="The reward model is no better than a coin", severity="warn", sees=judge_knows_nothing,
-         meaning="On rankings that it had never seen, the reward model picked the better reply about as often as chance would. PPO will chase its mistakes.",
+    Rule(id="D-08", title="The reward model is not clearly better than a coin", severity="warn", sees=judge_knows_nothing,
+         meaning="On rankings that it had never seen, the reward model picked the better reply hardly more often than chance would, or on too few to tell. PPO "
+                 "would then chase its mistakes.",
          advice="Rank more replies, or clearer ones, and train the reward model again before PPO.", explains=("D-22", "D-29")),
     Rule(id="D-10", title="The reward model likes silence", severity="info", sees=judge_likes_silence,
          meaning="On many held-out prompts the reward model scored an empty reply as high as the best one. The policy may learn that saying nothing pays.",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.doctor.rule import Case, Rule, Sign, at_most, times, to
+from workbench.doctor.rule import Case, Rule, Severity, Sign, at_most, times, to
 from workbench.doctor.sft import LOSS_CLIMBS
 from workbench.doctor.shared import GRADIENT_LEAPS, NO_GRADIENT, NOT_FINITE
 from workbench.doctor.trace import WINDOW
 from workbench.probes import PROBES, verdict
 from workbench.trust import has_learned_length
 
+GOOD_JUDGE = 0.7  # people agree with each other about so often
 LOOKS = 3  # looks at the held-out rankings before a run that still goes on is judged
 
 
@@ -24,11 +25,18 @@ def last_look(case: Case) -> dict[str, float]:
     return {key: value for key in keys if (value := case.trace.last(key)) is not None}
 
 
+def doubt_of(eval_accuracy: float, eval_accuracy_low: float = 0.0, eval_accuracy_high: float = 1.0) -> Severity | None:
+    """Whether an accuracy may be a coin's, with its interval: a warning where even the upper end is no good judge, else too few were asked."""
+    if eval_accuracy >= 0.55 and eval_accuracy_low > 0.5:
+        return None
+    return "warn" if eval_accuracy < 0.55 or eval_accuracy_high < GOOD_JUDGE else "info"
+
+
 def a_coin(case: Case) -> Sign | None:
     """Judged when the run is over: an accuracy that still rises says nothing."""
-    if not case.trace.has("eval_accuracy", "raw_sd") or case.trace.last("eval_accuracy") >= 0.55 and (case.trace.last("eval_accuracy_low") or 0.0) > 0.5:
-        return None
-    return Sign(case.trace.points("eval_accuracy")[-1][0], last_look(case))
+    look = last_look(case)
+    doubt = doubt_of(**look) if case.trace.has("eval_accuracy", "raw_sd") else None
+    return Sign(case.trace.points("eval_accuracy")[-1][0], look, doubt) if doubt else None
 
 
 def one_score(case: Case) -> Sign | None:
