@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,13 @@ def test_a_healthy_run_of_any_length_raises_nothing_at_all(stage: str, steps: in
 def test_each_rule_is_raised_by_its_sickness_and_not_by_its_neighbour(stage: str, rule: str, sick: dict, well: dict) -> None:
     assert rule in raised(stage, sick)
     assert rule not in {finding.rule for finding in examined(stage, well) if finding.severity != "info"}
+
+
+def test_the_page_of_rules_names_every_rule_and_says_which_thresholds_are_heuristics() -> None:
+    lines = (Path(__file__).parents[1] / "docs" / "doctor.md").read_text().splitlines()
+    told = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| D-")]
+    listed = {(rule, stage, title, kind.removesuffix(" |").strip()) for rule, stages, title, _, kind in told for stage in stages.split(", ")}
+    assert listed == {(rule.id, stage, rule.title, "heuristic" if rule.is_heuristic else "exact") for stage, rules in doctor.RULES.items() for rule in rules}
 
 
 def test_every_rule_has_its_two_traces() -> None:
