@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from dataclasses import replace as vary
 from typing import Any, ClassVar, Self
 
+from workbench import rewards
 from workbench.errors import RecipeError
 
 DEFAULT_MODEL = "smollm2-135m"
@@ -31,7 +32,7 @@ def knob(
     live: bool = False,
     shapes: bool = False,
 ) -> Any:
-    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE.
+    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE, reward.
 
     `live`: it may change while a run goes on. `shapes`: a checkpoint fits no other value of it, so no fork may change it.
     """
@@ -62,6 +63,8 @@ class Recipe:
             value = getattr(self, each.name)
             if each.metadata["kind"].split(":")[0] in ("run", "adapter") and value:
                 found += [part.strip() for part in value.split(",")]
+            if each.metadata["kind"] == "reward":
+                found += rewards.runs(value)
         return [name for name in found if name != "base"]
 
     @classmethod
@@ -227,7 +230,8 @@ class PpoRecipe(Recipe):
     title: ClassVar[str] = "PPO"
 
     sft: str = knob(help="the SFT adapter: where the policy starts and what it stays near", kind="run:sft", shapes=True)
-    reward: str = knob(help="the reward run whose adapter and head score the replies", kind="run:reward", shapes=True)
+    reward: str = knob(help="what scores the replies: a reward run, min(reward-1, reward-2), rule:PACK, or a sum like 0.8*reward-1 + 0.2*rule:PACK",
+                       kind="reward", shapes=True)
     prompts: str = knob("customer-service", "prompts to practise on", kind="corpus:prompts")
     steps: int = knob(24, "rounds of answering and learning", low=1, high=100_000)
     batch: int = knob(16, "replies per step", low=2, high=4096)
@@ -253,6 +257,7 @@ class PpoRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        rewards.parse(self.reward)
         check_divides("minibatch", self.minibatch, "batch", self.batch)
         check_divides("micro_batch", min(self.micro_batch, self.minibatch), "minibatch", self.minibatch)
 

@@ -46,4 +46,9 @@ create table held_out(
     run text, place integer, comparison integer not null, annotator text not null, record text not null,
     primary key(run, place)) without rowid;
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT)  # versions 2, 3, ...
+TRIALS = """
+create table trials(
+    id integer primary key autoincrement, pad text not null, model text not null, reward text not null, prompt text not null, replies text not null,
+    state text not null, answers text not null default '[]', error text not null default '', created real not null);
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, TRIALS)  # versions 2, 3, ...
