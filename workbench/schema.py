@@ -46,9 +46,16 @@ create table held_out(
     run text, place integer, comparison integer not null, annotator text not null, record text not null,
     primary key(run, place)) without rowid;
 """
+VERDICTS = """
+create table verdicts(
+    comparison integer not null, judge text not null, constitution text not null, run text not null, step integer not null,
+    ranking text not null, record text not null, created real not null, primary key(comparison, judge)) without rowid;
+create table revisions(
+    run text not null, step integer not null, place integer not null, record text not null, primary key(run, step, place)) without rowid;
+"""
 TRIALS = """
 create table trials(
     id integer primary key autoincrement, pad text not null, model text not null, reward text not null, prompt text not null, replies text not null,
     state text not null, answers text not null default '[]', error text not null default '', created real not null);
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT, TRIALS)  # versions 2, 3, ...
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS)  # versions 2, 3, ...
