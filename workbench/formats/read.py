@@ -11,11 +11,13 @@ from typing import Any
 from workbench.corpus import SHAPES, Row
 from workbench.errors import CorpusError
 from workbench.formats import questions
+from workbench.formats.exports import ROW
 from workbench.formats.files import read_records
-from workbench.formats.kinds import KINDS, Kind
+from workbench.formats.kinds import CHATS, KINDS, SIDES, Kind
 from workbench.formats.questions import LOOKED_AT, Items
 from workbench.formats.raw import Rejected, excerpt
 from workbench.formats.remarks import remarks
+from workbench.formats.tables import TURNS, UNFOLDED, turns_of
 from workbench.formats.turns import Notes, Unusable
 
 LONGEST_ROW = 1_000_000  # characters; longer than any model's context, and enough to stall a page
@@ -44,7 +46,8 @@ def read(path: Path, columns: Mapping[str, str] | None = None, shape: str = "") 
     if shape not in ("", *SHAPES):
         raise CorpusError(f"there is no shape {shape!r}; the shapes are {', '.join(SHAPES)}")
     records = read_records(path)
-    items = [(line, {str(key).strip().lower(): value for key, value in item.items()}) for line, item in records.items]
+    notes: Notes = Counter()
+    items = [(line, named(item, notes)) for line, item in records.items]
     if columns:
         items = questions.renamed(items, columns, path.name)
     kind = recognise(items, shape, bool(columns))
@@ -53,12 +56,22 @@ def read(path: Path, columns: Mapping[str, str] | None = None, shape: str = "") 
         raise CorpusError(questions.wrong_shape(shape, others, path.name) if others else questions.unknown(records, columns, path.name))
     if not columns and not shape and (question := questions.open_question(kind.name, kind.uses, items, path.name)):
         raise CorpusError(question)
-    notes: Notes = Counter()
     rows, rejected = parse(kind, items, notes)
     fitting = sum(kind.fits(item) for _, item in items[:LOOKED_AT])
     why = f"{fitting} of the first {min(LOOKED_AT, len(items))} records have {kind.sign}"
     told = [*records.notes, *(f"{count:,}: {note}" for note, count in notes.items() if count), *remarks(kind.shape, kind.uses, items, rows)]
     return Import(f"{kind.name} ({records.container})", kind.shape, rows, sorted(records.rejected + rejected, key=lambda r: r.line), told, why)
+
+
+def named(item: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """A record with its columns in small letters; whole chats that were written as a text are turns again (not in our own exports)."""
+    made = {str(key).strip().lower(): value for key, value in item.items()}
+    for key in (*CHATS, *SIDES) if ROW not in made else ():
+        value = made.get(key)
+        if isinstance(value, str) and TURNS.match(value) and (turns := turns_of(value)):
+            notes[UNFOLDED] += 1
+            made[key] = turns
+    return made
 
 
 def recognise(items: Items, shape: str = "", is_mapped: bool = False) -> Kind | None:
@@ -106,5 +119,3 @@ def size_of(value: Any) -> int:
         elif isinstance(each, list):
             waiting += each
     return size
-
-
