@@ -298,3 +298,9 @@ def test_a_missing_file_and_a_gzip_bomb_are_refused(put, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_BYTES", 1 << 20)
     with pytest.raises(CorpusError, match="more than 1 MB"):
         read(put("bomb.gz", gzip.compress(bytes(2 << 20))))
+
+
+def test_whoever_waits_is_told_how_far_the_reading_is(put):
+    told = []
+    read(put("a.jsonl", [{"prompt": str(n)} for n in range(1200)]), progress=lambda done, total: told.append((done, total)))
+    assert told == [(0, 1200), (500, 1200), (1000, 1200), (1200, 1200)]

@@ -53,11 +53,13 @@ def text_of(value: object, what: str) -> str:
 
 def check_letters(text: str, what: str) -> None:
     """Raises Unusable for what cannot be saved: bytes that were no UTF-8 (kept as U+DC80 to U+DCFF) and halves of characters."""
-    halves = {letter for letter in text if "\ud800" <= letter <= "\udfff"}
-    if any(letter >= "\udc80" and letter <= "\udcff" for letter in halves):
-        raise Unusable(f"{what} holds bytes that are not UTF-8")
-    if halves:
-        raise Unusable(f"{what} holds half a character (a lone surrogate)")
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        is_byte = any("\udc80" <= letter <= "\udcff" for letter in text)
+        raise Unusable(f"{what} holds bytes that are not UTF-8" if is_byte else f"{what} holds half a character (a lone surrogate)") from fault
 
 
 def who(annotator: object) -> str:
