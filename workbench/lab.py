@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
 from workbench.errors import AdapterError, LabError, RunFailed
+from workbench.judged import Judged
 from workbench.plan import Plan, plan
 from workbench.progress import counter
 from workbench.recipes import Recipe
@@ -20,7 +21,7 @@ from workbench.store import Store
 from workbench.trusted import Trusted
 
 
-class Lab(Steered, Recorded, Trusted):
+class Lab(Steered, Recorded, Trusted, Judged):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -36,7 +37,7 @@ class Lab(Steered, Recorded, Trusted):
 
     def start(self, recipe: Recipe) -> Run:
         """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
-        checks.check_recipe(self.store, recipe)
+        checks.check_new(self.store, recipe)
         run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
         self.ensure_worker()
         return run
