@@ -30,7 +30,7 @@ def load(task: dict[str, Any], role: str) -> Backbone:
 
 def ppo_recipe(task: dict[str, Any]) -> PpoRecipe:
     """One minibatch, as TRL has it by default, and never an early end."""
-    knobs = {"batch": task["batch"], "minibatch": task["batch"], "micro_batch": min(8, task["batch"]), "epochs": task["epochs"],
+    knobs = {"batch": task["batch"], "minibatch": task["batch"], "micro_batch": min(16, task["batch"]), "epochs": task["epochs"],
              "reply_tokens": task["reply_tokens"], "temperature": task["temperature"], "seed": task["seed"], "target_kl": 0.0}
     return PpoRecipe(sft="sft-1", reward="reward-1", **{**knobs, **task["recipe"]})
 
