@@ -13,7 +13,7 @@ from benchmarks.tasks import turn
 from workbench.corpus import Prompt
 from workbench.engine import ppo, rankings, sft
 from workbench.engine.backbone import Backbone
-from workbench.engine.chat import Encoded
+from workbench.chat import Encoded
 from workbench.engine.memory import give_back
 from workbench.engine.stepper import Stepper
 from workbench.recipes import PpoRecipe, RewardRecipe, SftRecipe

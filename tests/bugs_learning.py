@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.bugs import Plant, around
 from workbench.engine import ppo, trunk
 from workbench.engine.backbone import Backbone, Head
-from workbench.engine.chat import Chat, Encoded
+from workbench.chat import Chat, Encoded
 from workbench.engine.rollout import Rows
 from workbench.engine.stepper import Stepper
 from workbench.engine.layout import Layout

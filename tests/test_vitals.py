@@ -9,9 +9,10 @@ from benchmarks import breakages
 from workbench.engine import ppo
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import Padded, pad
-from workbench.engine.rollout import Rows, closed, score_replies
+from workbench.engine.rollout import Rows, closed
 from workbench.engine.sampling import Replies
 from workbench.engine.vitals import moved, rank_correlation, ranks, vitals, weighed
+from workbench.recipes import PpoRecipe
 
 STOP = 9
 
@@ -31,7 +32,7 @@ def scored(backbone: Backbone, prompts: list[list[int]], said: list[list[int]], 
 
 
 def gap(backbone: Backbone, rows: Rows) -> float:
-    return ppo.padding_gap(backbone, rows, score_replies(backbone, "reward", rows, 8))
+    return ppo.padding_gap(backbone, rows, PpoRecipe(sft="sft-1", reward="reward-1"))
 
 
 SHORT_REPLY = ([[5, 6, 7, 8, 9, 10, 11]] * 3, [[12, 13, 14, 257], [15, 257], [16, 17, 18, 19]], [True, True, False])

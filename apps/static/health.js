@@ -4,9 +4,10 @@ wb.Health = class {
     this.cure = cure;
     this.dot = wb.el("i", "wb-dot");
     this.verdict = wb.el("span", "");
-    this.grounds = wb.el("ul", "wb-grounds");
+    this.grounds = wb.el("ul", "");
+    this.why = wb.el("details", "wb-grounds", null, wb.el("summary", "", "Why?"), this.grounds);
     this.cards = wb.el("div", "wb-cards");
-    this.box = wb.el("section", "wb-health", null, wb.el("div", "wb-row", null, this.dot, wb.el("strong", "", "Health"), this.verdict), this.grounds, this.cards);
+    this.box = wb.el("section", "wb-health", null, wb.el("div", "wb-row", null, this.dot, wb.el("strong", "", "Health"), this.verdict), this.why, this.cards);
     this.box.setAttribute("aria-live", "polite");
     this.clear();
   }
@@ -14,7 +15,7 @@ wb.Health = class {
   clear() {
     this.seen = "";
     this.box.hidden = true;
-    this.grounds.replaceChildren();
+    this.why.hidden = true;
     this.cards.replaceChildren();
   }
 
@@ -27,6 +28,7 @@ wb.Health = class {
     const seen = JSON.stringify([found.findings, found.grounds]);
     if (seen === this.seen || this.box.matches(":active")) return;
     this.seen = seen;
+    this.why.hidden = !found.grounds.length;
     this.grounds.replaceChildren(...found.grounds.map((each) => wb.el("li", "", each)));
     this.cards.replaceChildren(...found.findings.map((one) => this.card(one)));
   }

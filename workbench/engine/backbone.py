@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from workbench.engine import models
 from workbench.engine.batches import Padded
-from workbench.engine.chat import Chat
+from workbench.chat import Chat
 from workbench.engine.checkpoints import write_whole
 from workbench.engine.fused import Reading, read
 from workbench.engine.heads import Head
