@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from apps import live, pipeline, results
+from apps import live, pipeline
 from apps.page import Page, panel, public
 from workbench.lab import Lab
 from workbench.records import LIVE
@@ -21,7 +21,7 @@ def build(lab: Lab, page: Page) -> None:
         judged = next((run for run in reversed(runs) if run.stage == "evaluate" and run.state == "done"), None)
         stages = pipeline.stages(lab)
         return {"stages": [asdict(stage) for stage in stages], "is_empty": not runs, "next": next_step(lab, stages),
-                "python": PYTHON.format(home=str(lab.home)), "result": results.read(lab, judged) if judged else None}
+                "python": PYTHON.format(home=str(lab.home)), "result": results.read(judged, lab.recipe(judged.id)) if judged else None}
 
     @public
     def demo(question: dict[str, Any]) -> dict[str, Any]:
