@@ -7,6 +7,7 @@ from typing import Any
 
 from apps import live, pipeline
 from apps.page import Page, panel, public
+from workbench import results
 from workbench.lab import Lab
 from workbench.records import LIVE
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,9 @@ def test_the_only_broad_catches_are_the_workers():
 def test_the_readme_names_every_file():
     tree = (ROOT / "README.md").read_text()
     assert not [name(file) for file in FILES if file.name != "__init__.py" and file.name not in tree]
+
+
+def test_every_name_is_defined_and_every_import_used():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--select", "F401,F811,F821,F822", "--no-cache", "workbench", "apps", "benchmarks", "tests"],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
