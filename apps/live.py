@@ -10,7 +10,7 @@ import gradio as gr
 
 from apps import pipeline, rollouts, steer, verbs
 from apps.page import panel, public
-from workbench import doctor, plots
+from workbench import doctor, plots, results
 from workbench.lab import Lab
 from workbench.recipes import RECIPES
 from workbench.records import Run

@@ -52,7 +52,7 @@ def detail(lab: Lab, run: Run, runs: list[Run]) -> dict[str, Any]:
 def facts(run: Run) -> list[list[str]]:
     """What a run ended with: name, figure, meaning. A comparison's table tells its own below."""
     told = {} if run.stage == "evaluate" else run.summary
-    return [[*meaning(key), pipeline.figure(value) if isinstance(value, float) else str(value)] for key, value in told.items()]
+    return [[*meaning(key), pipeline.figure(value) if isinstance(value, float) else str(value)] for key, value in told.items() if isinstance(value, int | float | str)]
 
 
 def meaning(key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a lab writes for somebody else to read: the part of its verbs that makes reports."""
+"""What a lab tells of itself: the part of its verbs that sums up rounds and models, and writes reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, course, doctor, report
+from workbench import changes, course, doctor, report, rounds
 from workbench.errors import LabError, NotFound
 from workbench.recipes import Recipe
 from workbench.records import Run
@@ -23,6 +23,14 @@ class Reported:
     recipe: Callable[[str], Recipe]
     metrics: Callable[[str], Any]
     doctor: Callable[[str], list[doctor.Finding]]
+
+    def ladder(self) -> list[rounds.Rung]:
+        """Every finished SFT and PPO model, oldest first: gold score, win rate beside its SFT model, KL, length, alignment tax, staleness."""
+        return rounds.ladder(self.store)
+
+    def rounds(self) -> list[rounds.Round]:
+        """Every round: its runs, its rankings by source, and signs of collapse to watch for."""
+        return rounds.rounds(self.store)
 
     def report(self, what: str | int, path: str | Path) -> Path:
         """Writes one HTML file, with nothing outside it, of a run ("ppo-1") or of all runs of a round (2).
