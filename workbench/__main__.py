@@ -1,4 +1,7 @@
-"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py and carrying.py."""
+"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas.
+
+What prints is in commands.py, steering.py, agreeing.py and carrying.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands, packs, steering
+from workbench import agreeing, carrying, commands, packs, steering
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -67,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
     steering.add(verb, verbs, shared)
+    agreeing.add(verb)
     add_ask(verb)
     add_rows(verb)
     return top
