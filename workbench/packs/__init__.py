@@ -29,6 +29,7 @@ class Pack:
     system: str
     rubric: str
     rubric_version: str
+    reply_tokens: int  # room that nine of ten demonstrated replies need
     folder: Path
 
     def demonstrations(self) -> list[list[dict[str, str]]]:
@@ -97,6 +98,7 @@ def load(name: str) -> Pack:
         system=card["system"],
         rubric=(folder / "rubric.md").read_text(encoding="utf-8"),
         rubric_version=card["rubric_version"],
+        reply_tokens=card["reply_tokens"],
         folder=folder,
     )
 
