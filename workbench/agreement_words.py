@@ -40,10 +40,10 @@ def together(found: Agreement) -> Remark:
         return Remark("open", title, figure(share), meaning, "All verdicts are the same so far, so chance cannot be told from agreement. Rank more.")
     meaning += f" Krippendorff's alpha, which takes chance out (0 is chance, 1 is perfect), is {alpha:.2f}."
     bands: list[tuple[float, Tone, str]] = [
-        (WEAK, "bad", "Hardly more than chance: no model can learn a taste that people do not share. Read five pairs together on which you differ, "
-                      "then sharpen the rubric."),
-        (FAIR, "warn", "Weak, though not rare where replies are open and the rubric is short. Talk through some pairs on which you differ, "
-                       "and write down what you settle."),
+        (WEAK, "bad", ("Hardly more than chance: no model can learn a taste that people do not share. Read five pairs together on which you differ, "
+                      "then sharpen the rubric.")),
+        (FAIR, "warn", ("Weak, though not rare where replies are open and the rubric is short. Talk through some pairs on which you differ, "
+                       "and write down what you settle.")),
         (STRONG, "good", "Healthy. Disagreement is normal; go on."),
         (2.0, "good", "Strong. Go on.")]
     tone, advice = next((tone, advice) for below, tone, advice in bands if alpha < below)
