@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import gradio as gr
 from apps import forms
 from apps.page import STATIC, Page, panel, public, told
 from workbench import constitution
+from workbench.agreement import Vote, verdicts
 from workbench.agreement_words import figure
 from workbench.errors import CorpusError
 from workbench.feedback import Judge
@@ -114,9 +116,13 @@ class Counsel:
                 for run in self.lab.list_runs() if run.stage == stage and run.state in LIVE]
 
     def _judge(self, judge: Judge) -> dict[str, Any]:
-        people = {c.id: c for c in self.lab.store.comparisons("kind='ranking'")}
-        met = [(verdict, people[verdict.comparison]) for verdict in self.lab.verdicts(judge.name) if verdict.comparison in people]
-        rows = sorted((example(*each) for each in met), key=lambda each: ({"differs": 0, "agrees": 1}.get(each["people"], 2), -each["chance"]))
+        asked = {c.id: c for c in self.lab.store.comparisons("kind='ranking'")}
+        people: dict[Any, list[Vote]] = {}
+        for vote in self.lab.votes():
+            people.setdefault(vote.item, []).extend([vote] if vote.source == "human" else [])
+        rows = [example(verdict, asked[verdict.comparison], people.get(verdict.comparison, [])) for verdict in self.lab.verdicts(judge.name)
+                if verdict.comparison in asked and all(b < len(asked[verdict.comparison].replies) for _, b, _ in verdict.chances)]
+        rows.sort(key=lambda each: ({"differs": 0, "agrees": 1}.get(each["people"], 2), -each["chance"]))
         kappa = "" if judge.kappa is None else f"kappa {judge.kappa:.2f}"
         plain = {name: getattr(judge, name) for name in ("name", "constitution", "judged", "flips", "first", "letters", "warnings")}
         return {**plain, "people": figure(judge.people), "shared": judge.people.n, "kappa": kappa, "examples": rows[:EXAMPLES]}
@@ -127,12 +133,11 @@ def row(place: int, found: Revision) -> dict[str, Any]:
     return {"place": place, "prompt": found.prompt[-1]["content"][:LONGEST], "draft": found.draft[:LONGEST], "final": found.final[:LONGEST], "turns": turns}
 
 
-def example(verdict: Verdict, comparison: Comparison) -> dict[str, Any]:
-    """The pair of replies on which a judge is surest, and whether people say so too."""
+def example(verdict: Verdict, comparison: Comparison, people: Sequence[Vote]) -> dict[str, Any]:
+    """The pair of replies on which a judge is surest, and whether most people say so too."""
     a, b, chance = max(verdict.chances, key=lambda each: abs(each[2] - 0.5))
     better, worse = (a, b) if chance >= 0.5 else (b, a)
-    rank = {reply: place for place, group in enumerate(comparison.ranking or []) for reply in group}
-    is_known = comparison.state == "judged" and comparison.source == "human" and better in rank and worse in rank
-    people = "" if not is_known or rank[better] == rank[worse] else "agrees" if rank[better] < rank[worse] else "differs"
+    said = sum(verdicts(vote.ranking).get((better, worse), 0) for vote in people)
     return {"id": comparison.id, "prompt": comparison.prompt[-1]["content"][:LONGEST], "better": comparison.replies[better].text[:LONGEST],
-            "worse": comparison.replies[worse].text[:LONGEST], "chance": max(chance, 1 - chance), "people": people}
+            "worse": comparison.replies[worse].text[:LONGEST], "chance": max(chance, 1 - chance),
+            "people": "agrees" if said > 0 else "differs" if said < 0 else ""}
