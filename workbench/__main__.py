@@ -1,4 +1,7 @@
-"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py, judging.py and carrying.py."""
+"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas.
+
+What prints is in commands.py, steering.py, judging.py, agreeing.py and carrying.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands, judging, packs, steering
+from workbench import agreeing, carrying, commands, judging, packs, steering
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -66,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
     add_copies(verb)
     steering.add(verb, verbs, shared)
+    agreeing.add(verb)
     judging.add(verb)
     add_ask(verb)
     add_rows(verb)
