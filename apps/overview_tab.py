@@ -7,6 +7,7 @@ from typing import Any
 
 from apps import live, pipeline, results
 from apps.page import Page, panel, public
+from workbench import packs
 from workbench.lab import Lab
 from workbench.records import LIVE
 
@@ -20,12 +21,13 @@ def build(lab: Lab, page: Page) -> None:
         runs = lab.list_runs()
         judged = next((run for run in reversed(runs) if run.stage == "evaluate" and run.state == "done"), None)
         stages = pipeline.stages(lab)
-        return {"stages": [asdict(stage) for stage in stages], "is_empty": not runs, "next": next_step(lab, stages),
+        return {"packs": [{"name": pack.name, "title": pack.title, "about": pack.about} for pack in map(packs.load, packs.names())],
+                "stages": [asdict(stage) for stage in stages], "is_empty": not runs, "next": next_step(lab, stages),
                 "python": PYTHON.format(home=str(lab.home)), "result": results.read(lab, judged) if judged else None}
 
     @public
     def demo(question: dict[str, Any]) -> dict[str, Any]:
-        return {"runs": [run.id for run in lab.demo(judge=str(question["judge"]))]}
+        return {"runs": [run.id for run in lab.demo(judge=str(question["judge"]), pack=str(question["pack"])[:80])]}
 
     @public
     def go_on(question: dict[str, Any]) -> dict[str, Any]:
