@@ -44,6 +44,7 @@ async function begin() {
 
 function describe() {
   put(about, found.packs.find((each) => each.name === pack.value).about);
+  put(code, found.python.replace("demo()", pack.selectedIndex ? `demo(pack="${pack.value}")` : "demo()"));
 }
 
 function card(stage) {
@@ -63,7 +64,6 @@ const tick = wb.poll(element, async () => {
     pack.append(...found.packs.map((each) => Object.assign(el("option", "", each.title), { value: each.name })));
     describe();
   }
-  put(code, found.python);
   next.hidden = found.is_empty;
   put(title, found.next.title);
   put(why, found.next.why);
