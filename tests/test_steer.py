@@ -28,7 +28,7 @@ def test_a_run_at_work_offers_its_live_knobs_with_their_present_values(lab, ppo)
     lab.change(ppo, kl_weight=0.1)
     found = news(lab, ppo)
     assert {each["name"]: each["value"] for each in found["knobs"]} == {
-        "lr": 2e-4, "kl_weight": 0.1, "temperature": 0.7, "value_lr": 1e-4, "target_kl": 0.05, "no_end_penalty": 1.0}
+        "lr": 2e-4, "kl_weight": 0.1, "temperature": 0.7, "value_lr": 1e-4, "target_kl": 0.05, "no_end_penalty": 1.0, "length_penalty": 0.0}
     assert found["changes"] == [{"text": "kl_weight 0.05 -> 0.1", "label": "kl_weight 0.1", "step": None, "is_reached": False}]
     assert found["kept"] == [] and found["forkable"] == []
 

@@ -69,7 +69,7 @@ METRICS: dict[str, Metric] = {
     "score_sd": Metric("Spread of scores", "", "Standard deviation of the scores; 1 on the SFT model's replies.", "Near 1.", "reference"),
     "longer_wins": Metric("Longer reply is better", "", "Share of the unseen pairs in which the longer reply is the preferred one.",
                           "Well below the held-out accuracy; else the reward model may have learned no more than length.", "kl"),
-    "reward": Metric("Net reward", "", "Mean score minus what the drift from the SFT model costs. PPO raises this.",
+    "reward": Metric("Net reward", "", "Mean score, less the penalties for length and for not ending, less what the drift from the SFT model costs. PPO raises this.",
                      "Rises, then flattens.", "reward"),
     "score": Metric("Score", "", "Mean score of the replies. 0 is what SFT got, 1 is one spread better.",
                     "Rises above 0. Very high with odd samples means that the reward model is being fooled.", "reward"),
