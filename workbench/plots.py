@@ -96,6 +96,8 @@ METRICS: dict[str, Metric] = {
     "surprise": Metric("Surprise", "nats", "How unlikely the policy found the tokens it sampled.", "Equal to the entropy, but for noise.", "reference"),
     "length_score": Metric("Length and score", "", "Rank correlation of a reply's length with its score.",
                            "Well below 0.5. Near 1 the reward pays for length alone.", "kl"),
+    "length_slope": Metric("Pay per token", "spreads", "How much the score rises with each further token of a reply, by a line fitted to the batch.",
+                           "Near 0. As a length_penalty it is what makes length alone no longer pay.", "kl"),
     "same_replies": Metric("Repeated replies", "", "Share of the replies that another reply of the batch equals.", "Near 0.", "warn"),
     "distinct2": Metric("Distinct pairs of tokens", "", "Share of neighbouring token pairs that occur once in the batch.",
                         "Falls slowly. A dive means that replies repeat themselves or each other.", "policy"),
