@@ -43,7 +43,9 @@ def check_recipe(store: Store, recipe: Recipe) -> None:
         if kind == "model":
             check_model(value)
         if kind == "corpus" and not (value == corpus.RANKINGS and rankings_come(store)):
-            corpus.rows(store, value, of)
+            found = corpus.rows(store, value, of)
+            if of == "preferences":
+                corpus.check_rankings(found)
         if kind in ("run", "adapter") and value:
             for name in value.split(","):
                 check_adapter(store, name.strip(), stage=of)

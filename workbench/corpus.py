@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +44,10 @@ class Preference:
     replies: list[str]
     ranking: list[list[int]]
     annotator: str = ""
+    comparison: int = 0  # of this lab; 0 for an imported row
+    shown: list[int] = field(default_factory=list)  # the order in which the replies were shown; empty where nobody wrote it down
+    strength: float = 0.0  # how much better: 1 slightly, 2 clearly, 3 much; 0 unsaid
+    certainty: float = 1.0  # how likely each reply is better than the next, where a judge says so; 0.5 is a coin
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,17 @@ def from_rankings(store: Store) -> list[Preference]:
     Held-out comparisons are left out: their prompts measure, so they must not train.
     """
     judged = store.comparisons("state='judged' and kind<>'evaluation' and ranking is not null")
-    rows = [Preference(c.prompt, [r.text for r in c.replies], c.ranking or [], c.annotator or c.source)
+    rows = [Preference(c.prompt, [r.text for r in c.replies], c.ranking or [], c.annotator or c.source, c.id, c.shown)
             for c in judged if not c.settings.get("is_held_out")]
     return [row for row in rows if len(row.ranking) > 1]
+
+
+def check_rankings(rows: Sequence[Preference]) -> None:
+    """Raises CorpusError with the reason when no reward model can be learned from these rankings, however it is tried."""
+    if len({prompt_key(r) for r in rows}) < 2:
+        raise CorpusError("all rankings are of one prompt; rank replies to other prompts too, so that some can be held out")
+    if all(len(row.ranking) < 2 for row in rows):
+        raise CorpusError(f"all replies tie in every one of the {len(rows)} rankings; a reward model needs some that are better than others")
 
 
 def rows(store: Store, name: str, shape: str, held_out: bool = False) -> list[Any]:

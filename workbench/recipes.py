@@ -198,9 +198,13 @@ class RewardRecipe(Recipe):
     epochs: int = knob(2, "times through the rankings", low=1, high=100)
     batch: int = knob(8, "prompts per step, each with all its replies", low=1, high=1024)
     lr: float = knob(5e-4, "peak learning rate", low=0.0, high=1.0, live=True)
-    loss: str = knob("pairs", "pairs: every strict pair of a prompt; plackett_luce: the ranking as a whole",
-                     choices=("pairs", "plackett_luce"))
+    loss: str = knob("pairs", "pairs: every strict pair of a prompt; pairs_and_ties: tied replies are drawn together too; plackett_luce: the ranking as a whole",
+                     choices=("pairs", "pairs_and_ties", "plackett_luce"))
     seed: int = knob(0, "makes the run repeatable", low=0)
+    margin: float = knob(0.0, "score by which the better reply should lead per grade of strength (slightly 1, clearly 2, much 3); 0 asks for none",
+                         low=0.0, high=10.0, advanced=True)
+    curve: int = knob(0, "points of a learning curve: learns again from a half of the rankings, a quarter and so on; one costs half the training again,"
+                      " more at most as much again", low=0, high=6, advanced=True)
     centre: float = knob(0.01, "pull of the scores towards 0", low=0.0, high=1.0, advanced=True)
     held_out: float = knob(0.2, "share of the prompts kept aside to measure accuracy", low=0.01, high=0.9, advanced=True)
     calibration: int = knob(64, "prompts answered to calibrate the score", low=2, high=10_000, advanced=True)

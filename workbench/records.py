@@ -138,6 +138,34 @@ class RolloutRow:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """A ranking that a reward run kept aside: what people said of the replies, and what the model says now.
+
+    All lists run over the replies that were scored. Scores are raw: a difference of two is the log-odds that the first is better.
+    """
+
+    place: int
+    comparison: int  # of this lab; 0 for an imported row
+    prompt: Messages
+    replies: list[str]
+    ranks: list[int]  # lower is better, equal is a tie, -1 was left out
+    scores: list[float]
+    lengths: list[int]  # in tokens
+    annotator: str
+    sides: list[int]  # the place at which each reply was shown; empty where nobody wrote it down
+    strength: float
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """(better, worse) of every strict pair."""
+        ranked = [place for place, rank in enumerate(self.ranks) if rank >= 0]
+        return [(a, b) for a in ranked for b in ranked if self.ranks[a] < self.ranks[b]]
+
+    def margins(self) -> list[float]:
+        """Score of the better reply less that of the worse, per strict pair."""
+        return [self.scores[better] - self.scores[worse] for better, worse in self.pairs()]
+
+
+@dataclass(frozen=True)
 class CorpusEntry:
     name: str
     shape: str

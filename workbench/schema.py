@@ -41,4 +41,9 @@ create index changes_by_run on changes(run);
 alter table runs add column parent text not null default '';
 alter table runs add column parent_step integer not null default 0;
 """
-LATER = (ROLLOUTS, CHANGES)  # versions 2, 3, ...
+HELD_OUT = """
+create table held_out(
+    run text, place integer, comparison integer not null, annotator text not null, record text not null,
+    primary key(run, place)) without rowid;
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT)  # versions 2, 3, ...

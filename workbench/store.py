@@ -170,8 +170,9 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("changes", "run"), ("runs", "id")):
-                db.execute(f"delete from {table} where {column}=?", (name,))
+            for table in ("metrics", "samples", "rollouts", "changes", "held_out"):
+                db.execute(f"delete from {table} where run=?", (name,))
+            db.execute("delete from runs where id=?", (name,))
 
     # --- metrics and samples
 
