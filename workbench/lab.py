@@ -10,7 +10,9 @@ from typing import Any
 
 from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
 from workbench.errors import AdapterError, LabError, RunFailed
+from workbench.judged import Judged
 from workbench.plan import Plan, plan
+from workbench.progress import counter
 from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
@@ -19,7 +21,7 @@ from workbench.store import Store
 from workbench.trusted import Trusted
 
 
-class Lab(Steered, Recorded, Trusted):
+class Lab(Steered, Recorded, Trusted, Judged):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -35,7 +37,7 @@ class Lab(Steered, Recorded, Trusted):
 
     def start(self, recipe: Recipe) -> Run:
         """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
-        checks.check_recipe(self.store, recipe)
+        checks.check_new(self.store, recipe)
         run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
         self.ensure_worker()
         return run
@@ -218,9 +220,10 @@ class Lab(Steered, Recorded, Trusted):
 
     # --- rows
 
-    def import_rows(self, path: str | Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "") -> CorpusEntry:
+    def import_rows(self, path: str | Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "",
+                    progress: Callable[[int, int], None] | None = None) -> CorpusEntry:
         """Reads a file of any known format into a corpus of this lab; all of it or nothing. Raises CorpusError."""
-        return library.bring(self.store, Path(path), name, columns, shape)
+        return library.bring(self.store, Path(path), name, columns, shape, progress or counter("rows"))
 
     def export_rows(self, name: str, path: str | Path, format: str = "", shape: str = "") -> int:
         """Writes a corpus in TRL's columns as jsonl, json, csv or parquet (by default what the path says); returns how many lines."""

@@ -120,6 +120,16 @@ METRICS: dict[str, Metric] = {
     "updates": Metric("Updates", "", "Updates done with one batch of replies.", "As many as planned; fewer means that a step went too far.", "reference"),
     "seconds_generate": Metric("Seconds writing", "s", "Time spent on replies.", "The largest part.", "policy"),
     "seconds_score": Metric("Seconds scoring", "s", "Time spent on rewards and references.", "Small.", "reward"),
+    "flips": Metric("Answers that flip", "", "Share of a judge's answers that change when the two replies swap places.",
+                    "Near 0. From 0.25 on it looks at the place more than at the text.", "warn"),
+    "first_letter": Metric("First reply named", "", "How likely the judge names the reply that stands first; averaging both orders takes that out.",
+                           "Near 0.5.", "reference"),
+    "letters": Metric("Answers with a letter", "", "Probability that the judge answers with A or B and nothing else.",
+                      "Near 1. Below 0.5 it hardly understands the question.", "policy"),
+    "sureness": Metric("Sureness", "", "How far its averaged chances lie from a coin toss: 0 undecided, 1 certain.",
+                       "Above 0.1; near 0 its labels say nothing.", "reward"),
+    "changed": Metric("Replies changed", "", "Share of the replies that their last revision differs from.",
+                      "Near 1. Near 0 the model repeats itself instead of rewriting.", "reward"),
     "seconds_update": Metric("Seconds learning", "s", "Time spent on updates.", "Steady.", "value"),
 }
 
@@ -154,6 +164,14 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Where the time goes", ("seconds_generate", "seconds_score", "seconds_update"), "Seconds per step.", is_main=False),
     ],
     "evaluate": [],
+    "judge": [
+        Chart("Answers that flip", ("flips",), "Low is good: the text decides, not the place.", span=SHARE),
+        Chart("Sureness", ("sureness",), "How far its labels are from a coin toss.", span=SHARE),
+    ],
+    "revise": [
+        Chart("Replies changed", ("changed",), "How many replies the critique really changed.", span=SHARE),
+        Chart("Reply length", ("reply_tokens",), "Mean length of the revisions."),
+    ],
 }
 
 TILES: dict[str, tuple[str, ...]] = {
@@ -162,9 +180,11 @@ TILES: dict[str, tuple[str, ...]] = {
     "reward": ("eval_accuracy", "accuracy", "loss", "eval_loss", "margin"),
     "ppo": ("score", "kl_seq", "reward", "reply_tokens", "eos_rate", "entropy"),
     "evaluate": (),
+    "judge": ("flips", "first_letter", "letters", "sureness"),
+    "revise": ("changed", "reply_tokens", "tokens_per_second"),
 }
 
-HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",)}
+HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",)}
 
 
 def colour(key: str, among: tuple[str, ...] = ()) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from workbench.corpus import Prompt
-from workbench.engine.chat import Chat
+from workbench.chat import Chat
 from workbench.engine.rollout import Rollout
 from workbench.records import RolloutRow
 

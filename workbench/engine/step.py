@@ -39,6 +39,8 @@ class Step:
     samples: Sequence[Sample] = ()
     rollouts: Sequence[RolloutRow] = ()
     comparisons: Sequence[Mapping[str, Any]] = ()
+    verdicts: Sequence[Mapping[str, Any]] = ()
+    revisions: Sequence[Mapping[str, Any]] = ()
     held_out: Sequence[HeldOut] = ()  # all of them, or none where nobody looked
     note: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
