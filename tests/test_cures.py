@@ -75,7 +75,7 @@ def test_a_policy_that_fools_its_reward_model_goes_back_to_the_best_step_by_the_
     [first, *_] = lab.doctor(ppo)
     assert first.rule == "D-22" and first.remedy == {"kl_weight": 0.1}
     told = live.health(lab, lab.run(ppo))["findings"][0]
-    assert told["cure"] == "Stop, and fork with this from step 7, the best by the held-out rule"
+    assert told["cure"] == "Stop, and fork with this from step 7, the best by the held-out judge"
     made = verbs.act_on(lab)({"verb": "remedy", "run": ppo, "rule": "D-22"})
     assert made["said"] == "ppo-2 is queued: forked from ppo-1 at step 7; changed: kl_weight 0.05 -> 0.1."
     assert lab.store.wish_of(ppo) == "stop", "the run that learned the mistakes need not go on"

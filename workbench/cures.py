@@ -32,7 +32,7 @@ class Cure:
     @property
     def told(self) -> str:
         """What a button says."""
-        best = f"Fork with this from step {self.step}, the best by the held-out rule"
+        best = f"Fork with this from step {self.step}, the best by the held-out judge"
         return {"": "", "change": "Apply from the next step", "start": "Start anew with this",
                 "fork": best if self.is_best else f"Fork with this from step {self.step}"}[self.way]
 

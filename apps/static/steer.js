@@ -89,7 +89,7 @@ wb.ForkForm = class {
     const steps = JSON.stringify([found.kept, found.best]), seen = JSON.stringify(found.forkable);
     if (this.steps !== steps && document.activeElement !== this.step) {
       this.steps = steps;
-      const chosen = this.step.value, name = (step) => (step === found.best ? `step ${step} ★ best by the held-out rule` : `step ${step}`);
+      const chosen = this.step.value, name = (step) => (step === found.best ? `step ${step} ★ best by the held-out judge` : `step ${step}`);
       const option = (text, value) => Object.assign(wb.el("option", "", text), { value });
       this.step.replaceChildren(option("the start", 0), ...found.kept.map((step) => option(name(step), step)));
       this.step.value = [0, ...found.kept].includes(Number(chosen || -1)) ? chosen : found.best || found.kept.at(-1) || 0;
