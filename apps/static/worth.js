@@ -1,6 +1,6 @@
 // What a reward model is worth, in words: the first thing on its tab.
 const { el, put } = wb, root = element.querySelector(".wb");
-const dot = el("i", "wb-dot"), headline = el("p", "wb-verdict"), lines = el("ul", "wb-said");
+const dot = el("i", "wb-dot"), headline = el("p", "wb-verdict"), lines = el("ul", "wb-behind");
 const box = el("section", "wb-box wb-worth", null, el("div", "wb-row", null, dot, headline), lines);
 headline.setAttribute("role", "status");
 root.append(box);
