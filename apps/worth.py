@@ -35,7 +35,7 @@ class Worth:
         if run is None or not (rows := self.lab.held_out_rows(run.id)):
             return {"run": run.id if run else "", "worst": "", "headline": waiting(run), "said": [], "probes": [], "note": ""}
         found, verdict = self.lab.trust(run.id), self.lab.verdict(run.id)
-        return {"run": run.id, "worst": verdict.worst, "headline": verdict.headline, "said": verdict.said, "seen": f"{run.id} {run.step} {len(rows)}",
+        return {"run": run.id, "worst": verdict.worst, "headline": verdict.headline, "said": verdict.said, "over": run.is_over,
                 "probes": [length_row(found), *probe_rows(run)], "note": note(run)}
 
     def worth_figures(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Worth:
         if run is None or not rows:
             return {"run": ""}
         found, scale = self.lab.trust(run.id), (run.summary.get("raw_mean") or 0.0, run.summary.get("raw_sd") or 1.0)
-        return {"run": run.id, "margins": histogram([gap for row in rows for gap in row.margins()]), "bins": [list(each) for each in found.bins],
+        return {"run": run.id, "over": run.is_over, "margins": histogram([gap for row in rows for gap in row.margins()]), "bins": [list(each) for each in found.bins],
                 "ece": found.ece, "dots": dots(rows, *scale), "link": found.length.link, "curve": self.lab.curve_points(run.id),
                 "rankings": run.summary.get("rankings", 0), "annotators": [annotator(each) for each in self.lab.reliability(run.id)],
                 "worst": [disagreement(self.lab, each) for each in trust.disagreements(rows)]}
