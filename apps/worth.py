@@ -14,7 +14,7 @@ from workbench.probes import PROBES
 from workbench.probes import verdict as probe_verdict
 from workbench.records import HeldOut, Run
 from workbench.trust import Trust
-from workbench.verdict import percent, ruler
+from workbench.verdict import percent, ruler, verdict
 
 BARS = 24  # of the histogram
 DOTS = 600  # of the scatter
@@ -34,8 +34,9 @@ class Worth:
         run = self._run(question)
         if run is None or not (rows := self.lab.held_out_rows(run.id)):
             return {"run": run.id if run else "", "worst": "", "headline": waiting(run), "said": [], "probes": [], "note": ""}
-        found, verdict = self.lab.trust(run.id), self.lab.verdict(run.id)
-        return {"run": run.id, "worst": verdict.worst, "headline": verdict.headline, "said": verdict.said, "over": run.is_over,
+        found = self.lab.trust(run.id)
+        told = verdict(found)
+        return {"run": run.id, "worst": told.worst, "headline": told.headline, "said": told.said, "over": run.is_over,
                 "probes": [length_row(found), *probe_rows(run)], "note": note(run)}
 
     def worth_figures(self, question: dict[str, Any]) -> dict[str, Any]:
