@@ -10,7 +10,7 @@ from apps import live, pipeline, verbs
 from apps.page import Page, panel, public
 from workbench import changes, course, plots
 from workbench.lab import Lab
-from workbench.records import Run
+from workbench.records import Run, run_of
 
 SHOWN = 300  # newest runs in the table
 
@@ -38,7 +38,7 @@ def detail(lab: Lab, run: Run, runs: list[Run]) -> dict[str, Any]:
     recipe = lab.recipe(run.id)
     knobs = [{"name": k.name, "value": str(getattr(recipe, k.name)), "help": k.metadata["help"],
               "is_changed": k.default is MISSING or getattr(recipe, k.name) != k.default} for k in recipe.knobs()]
-    users = [other.id for other in runs if run.id in lab.recipe(other.id).needs() or other.parent == run.id]
+    users = [other.id for other in runs if run.id in map(run_of, lab.recipe(other.id).needs()) or other.parent == run.id]
     return {"id": run.id, "title": recipe.title, "round": run.round, "from": recipe.needs(), "to": users, "knobs": knobs,
             "code": recipe.as_python(), "saved_step": run.saved_step, "is_live": not run.is_over,
             "can_resume": run.state in verbs.RESUMABLE,

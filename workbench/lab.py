@@ -16,9 +16,10 @@ from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
 from workbench.steered import Steered
 from workbench.store import Store
+from workbench.watched import Watched
 
 
-class Lab(Steered, Recorded):
+class Lab(Steered, Recorded, Watched):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:

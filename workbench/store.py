@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import DiskFull, LabError, NotFound
-from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Run
+from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Run, run_of
 from workbench.schema import FIRST, LATER
 
 VERSION = 1 + len(LATER)
@@ -85,7 +85,8 @@ class Store:
         return self.run(name)
 
     def run(self, name: str) -> Run:
-        rows = self.read("select * from runs where id = ?", name)
+        """A run by its name, or by that of the adapter of one of its steps. Raises NotFound."""
+        rows = self.read("select * from runs where id = ?", run_of(name))
         if not rows:
             there = ", ".join(r["id"] for r in self.read("select id from runs order by created")) or "none yet"
             raise NotFound(f"no run {name!r}; there are: {there}")
