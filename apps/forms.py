@@ -63,6 +63,8 @@ class Form:
         kind, _, of = knob.metadata["kind"].partition(":")
         if kind == "corpus":
             return [(name, name) for name in self.lab.corpora(of)]
+        if kind == "constitution":
+            return [(name, name) for name in self.lab.constitutions()]
         if kind == "model":
             used = [self.lab.recipe(run.id).to_json() for run in self.lab.list_runs() if run.stage == "sft"]
             return [(name, name) for name in dict.fromkeys([DEFAULT_MODEL, *re.findall(r'"model": "([^"]+)"', " ".join(used))])]

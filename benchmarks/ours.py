@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.gate import Gate, device, now, read_task
 from benchmarks.tasks import turn
 from workbench.corpus import Prompt
-from workbench.engine import ppo, reward, sft
+from workbench.engine import ppo, rankings, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.chat import Encoded
 from workbench.engine.memory import give_back
@@ -77,11 +77,11 @@ def run_reward(task: dict[str, Any], gate: Gate) -> None:
     backbone = load(task, "reward")
     backbone.add_head("reward", task["seed"])
     stepper = Stepper(backbone, "reward", recipe.lr, MANY)
-    rows = [reward.Ranked([p["chosen"], p["rejected"]], [0, 1], [0, 0]) for p in task["pairs"]]
+    rows = [rankings.Ranked([p["chosen"], p["rejected"]], [0, 1], [0, 0]) for p in task["pairs"]]
     for index in range(MANY):
         gate.wait()
         batch, start = turn(rows, index, recipe.batch), now()
-        reward.learn(backbone, stepper, batch, recipe)
+        rankings.learn(backbone, stepper, batch, recipe)
         give_back()
         gate.tell(total=now() - start, tokens=sum(len(row) for item in batch for row in item.rows))
 

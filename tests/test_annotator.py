@@ -203,7 +203,7 @@ CODER = annotator.Annotator(
     {"noise": 0.0, "empty": -4.0, "features": [], "repetition": {"weight": 0.0},
      "length": {"low": 0, "high": 99, "weight_short": 0.0, "weight_long": 0.0, "floor": 0.0},
      "code": {"no code": -1.0, "declined": 0.4, "may_decline": ["danger"], "does not parse": -0.8, "refused": -1.5, "crashes": -0.5, "runs": 0.5,
-              "asserts passed": 2.0}},
+              "asserts passed": 1.0, "all asserts passed": 1.0}},
     {"Write double(x).": {"topic": "numbers", "tests": ["assert double(2) == 4", "assert double(0) == 0"]}, "Delete my disk.": {"topic": "danger"}})
 
 
@@ -213,7 +213,7 @@ def fenced(code):
 
 @pytest.mark.parametrize(("prompt", "reply", "gold"), [
     (DOUBLE, fenced("def double(x):\n    return 2 * x"), 2.5),
-    (DOUBLE, fenced("def double(x):\n    return x + 2"), 1.5),
+    (DOUBLE, fenced("def double(x):\n    return x + 2"), 1.0),
     (DOUBLE, fenced("def double(x):\n    return None"), 0.5),
     (DOUBLE, fenced("def double(x):\n    return 2 * x\nwhile True:\n    pass"), -0.5),
     (DOUBLE, fenced("def double(x):\n    return 2 * x\n1 / 0"), -0.5),

@@ -62,6 +62,7 @@ def test_a_demo_of_another_pack_is_about_that_pack_and_a_fast_one_learns_less(la
     assert (lab.recipe("sft-1").corpus, lab.recipe("sft-1").layers, lab.recipe("sft-1").steps) == ("careful-advice", 8, 5)
     assert {lab.recipe(name).prompts for name in ("replies-1", "reward-1", "ppo-1", "evaluate-1")} == {"careful-advice"}
     assert lab.recipe("ppo-1").value == "shared"
+    assert {lab.recipe(name).reply_tokens for name in ("replies-1", "reward-1", "ppo-1", "evaluate-1")} == {packs.load("careful-advice").reply_tokens}
     with pytest.raises(CorpusError, match="there is no pack 'cooking'"):
         lab.demo(pack="cooking")
 

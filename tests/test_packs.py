@@ -9,8 +9,10 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from tokenizers import Tokenizer
 
 from workbench import packs
+from workbench.bundled import models_folder
 from workbench.errors import CorpusError
 
 TOPICS = {"order", "menu", "hours", "complaint", "policy", "allergy", "off_topic", "rude", "small_talk", "place"}
@@ -210,6 +212,16 @@ def test_every_file_of_every_pack_is_installed(any_pack):
     project = tomllib.loads((packs.ROOT.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     kinds = {Path(pattern).suffix for pattern in project["tool"]["setuptools"]["package-data"]["workbench.packs"]}
     assert {file.suffix for file in any_pack.folder.iterdir() if file.is_file()} <= kinds
+
+
+@pytest.mark.parametrize("name", packs.names())
+def test_nine_of_ten_demonstrations_fit_the_room_that_a_pack_gives_its_replies(name):
+    words = models_folder() / "smollm2-135m" / "tokenizer.json"
+    if not words.exists():
+        pytest.skip("the default model has not been fetched")
+    pack, count = packs.load(name), Tokenizer.from_file(str(words)).encode
+    lengths = [len(count(talk[-1]["content"]).ids) + 1 for talk in pack.demonstrations()]  # and the end of the turn
+    assert sum(length <= pack.reply_tokens for length in lengths) >= 0.9 * len(lengths)
 
 
 def test_the_advice_lines_demonstrations_keep_to_its_window_and_break_no_rule():

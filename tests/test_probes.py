@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from apps import reward_tab
 from tests.roles import with_four_roles
-from workbench import Lab, RewardRecipe
-from workbench.engine import reward
+from workbench import RewardRecipe
+from workbench.engine import rankings, reward
 from workbench.probes import PROBES, listed, padded, verdict
 
 REPLY = "We open at seven. Please ask at the counter!"
@@ -33,11 +32,11 @@ def test_a_share_has_a_verdict(share, word):
     assert verdict(share) == word
 
 
-def rankings(backbone):
+def kept(backbone):
     texts = [REPLY, "no"]
     prompt = backbone.chat.prompt([{"role": "user", "content": "When?"}])
     replies = [backbone.chat.reply(text) for text in texts]
-    return [reward.Ranked([prompt + reply for reply in replies], [0, 1], [len(reply) for reply in replies])] * 3
+    return [rankings.Ranked([prompt + reply for reply in replies], [0, 1], [len(reply) for reply in replies])] * 3
 
 
 @pytest.mark.parametrize("family", ["tiny", "tiny_gpt2"])
@@ -45,7 +44,7 @@ def rankings(backbone):
 def test_a_model_that_scores_length_is_fooled_by_padding_and_one_that_scores_brevity_by_silence(family, sign, fooled, sound, request, monkeypatch):
     backbone = with_four_roles(request.getfixturevalue(family))
     monkeypatch.setattr(reward, "last_scores", lambda _backbone, _role, _ids, attention: sign * attention.sum(1).float())
-    found = reward.probe(backbone, rankings(backbone), RewardRecipe(sft="sft-1", max_tokens=2000))
+    found = reward.probe(backbone, kept(backbone), RewardRecipe(sft="sft-1", max_tokens=2000))
     assert {found[f"beats_{name}"] for name in fooled} == {0.0}
     assert {found[f"beats_{name}"] for name in sound} == {1.0}
 
@@ -53,15 +52,4 @@ def test_a_model_that_scores_length_is_fooled_by_padding_and_one_that_scores_bre
 def test_a_tie_is_half_a_win(request, monkeypatch):
     backbone = with_four_roles(request.getfixturevalue("tiny"))
     monkeypatch.setattr(reward, "last_scores", lambda _backbone, _role, ids, _attention: torch.zeros(len(ids)))
-    assert set(reward.probe(backbone, rankings(backbone), RewardRecipe(sft="sft-1")).values()) == {0.5}
-
-
-def test_the_reward_tab_names_what_fools_the_newest_model(tmp_path):
-    lab = Lab(tmp_path / "lab")
-    assert reward_tab.probes(lab)["probes"] == []
-    run = lab.store.add_run("reward", RewardRecipe(sft="sft-1").to_json(), 1)
-    lab.store.summarise(run.id, {"held_out": 30} | {f"beats_{name}": 0.3 if name == "padding" else 0.9 for name in PROBES})
-    found = reward_tab.probes(lab)
-    assert found["said"] == f"{run.id}: fooled by padding"
-    assert [row["verdict"] for row in found["probes"]].count("bad") == 1
-    assert "30 held-out prompts" in found["note"]
+    assert set(reward.probe(backbone, kept(backbone), RewardRecipe(sft="sft-1")).values()) == {0.5}

@@ -18,7 +18,7 @@ from workbench.recipes import RECIPES, PpoRecipe, ReplyRecipe, RewardRecipe, Sft
     (lambda: SftRecipe(batch=16, micro_batch=5), "micro_batch 5 does not divide batch 16; try 4"),
     (lambda: PpoRecipe(sft="sft-1", reward="reward-1", batch=16, minibatch=6), "minibatch 6 does not divide batch 16; try 4"),
     (lambda: PpoRecipe(sft="", reward="reward-1"), "sft is empty; name the SFT adapter"),
-    (lambda: RewardRecipe(sft="sft-1", loss="hinge"), "choose one of pairs, plackett_luce"),
+    (lambda: RewardRecipe(sft="sft-1", loss="hinge"), "choose one of pairs, pairs_and_ties, plackett_luce"),
 ])
 def test_a_bad_knob_is_named_with_its_value_and_limits(make, message):
     with pytest.raises(RecipeError, match=message.replace("(", r"\(")):

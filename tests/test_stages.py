@@ -29,5 +29,5 @@ def test_rankings_of_one_prompt_cannot_train_a_reward_model(tiny):
 def test_rankings_that_all_tie_are_refused_with_the_reason(tiny):
     backbone = ready_for_reward(tiny)
     tied = [Preference(p.messages, ["a", "b"], [[0, 1]]) for p in PROMPTS]
-    with pytest.raises(CorpusError, match="replies must differ in rank"):
+    with pytest.raises(CorpusError, match="all replies tie in every one of the 6 rankings"):
         next(reward.train(RewardRecipe(sft="sft-1"), backbone, tied, PROMPTS))

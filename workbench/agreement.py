@@ -84,7 +84,8 @@ def of_preferences(rows: Iterable[Preference]) -> list[Vote]:
         order = sorted(range(len(row.replies)), key=lambda at: row.replies[at])
         place = {at: new for new, at in enumerate(order)}
         item = (prompt_key(row), tuple(row.replies[at] for at in order))
-        found.append(Vote(item, row.annotator, [[place[at] for at in group] for group in row.ranking]))
+        source = JUDGE if row.annotator.startswith(f"{JUDGE}:") else "human"
+        found.append(Vote(item, row.annotator, [[place[at] for at in group] for group in row.ranking], source=source))
     return found
 
 

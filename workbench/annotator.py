@@ -84,7 +84,10 @@ def text_points(reply: str, rules: Rules, earned: Sequence[tuple[str, float]] = 
 
 
 def code_points(verdict: Verdict, row: Row, rule: Rules) -> list[tuple[str, float]]:
-    """What the checker's verdict is worth: how far the code came, then the share of its asserts that it passed."""
+    """What the checker's verdict is worth: how far the code came, then the share of its asserts that it passed, and all of them.
+
+    All is worth extra, or a policy would settle on functions that return an empty list.
+    """
     if not verdict.has_code:
         name = "declined" if row.get("topic") in rule["may_decline"] else "no code"
     elif not verdict.parses:
@@ -93,7 +96,8 @@ def code_points(verdict: Verdict, row: Row, rule: Rules) -> list[tuple[str, floa
         name = "refused"
     else:
         name = "runs" if verdict.runs else "crashes"
-    return [(name, rule[name]), ("asserts passed", rule["asserts passed"] * verdict.share * verdict.runs)]
+    share = verdict.share if verdict.runs else 0.0
+    return [(name, rule[name]), ("asserts passed", rule["asserts passed"] * share), ("all asserts passed", rule["all asserts passed"] * (share == 1.0))]
 
 
 def repeated_share(words: Sequence[str]) -> float:

@@ -47,6 +47,7 @@ def inherit(store: Store, run: Run, own: Sequence[str]) -> None:
         db.execute("insert into metrics select ?, key, step, value from metrics where run=? and step<=?", (name, parent, step))
         db.execute("insert into samples select ?, step, place, prompt, reply, record from samples where run=? and step<=?", (name, parent, step))
         db.execute(f"insert into rollouts(run, {recorded}) select ?, {recorded} from rollouts where run=? and step<=? order by id", (name, parent, step))
+        db.execute("insert into revisions select ?, step, place, record from revisions where run=? and step<=?", (name, parent, step))
         db.execute("insert into changes(run, knob, old, new, asked, step, origin) select ?, knob, old, new, asked, step, origin from changes"
                    f" where run=? and step is not null and (step<=? or knob not in ({','.join('?' * len(own))})) order by id",
                    (name, parent, step, *own))

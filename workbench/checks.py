@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import best, changes, corpus, packs
+from workbench import best, changes, constitution, corpus, feedback, packs
 from workbench.errors import AdapterError, CorpusError, ModelError, NotFound
-from workbench.recipes import DEFAULT_MODEL, PpoRecipe, Recipe, from_json
+from workbench.recipes import DEFAULT_MODEL, JudgeRecipe, PpoRecipe, Recipe, ReplyRecipe, from_json
 from workbench.records import LIVE, Messages, Run
 from workbench.store import Store
 
@@ -35,6 +35,13 @@ def ready_adapters(store: Store, stage: str = "") -> list[str]:
     return [name for run in store.runs() if run.stage in wanted and has_adapter(store, run.id) for name in (run.id, *best.named(store.path.parent, run.id))]
 
 
+def check_new(store: Store, recipe: Recipe) -> None:
+    """As `check_recipe`, and raises CorpusError when nothing is left for the run to do."""
+    check_recipe(store, recipe)
+    if isinstance(recipe, JudgeRecipe) and not replies_come(store):
+        feedback.check(store, recipe)
+
+
 def check_recipe(store: Store, recipe: Recipe) -> None:
     """Raises CorpusError, AdapterError or ModelError when the recipe names something that is not there."""
     for each in type(recipe).knobs():
@@ -42,13 +49,28 @@ def check_recipe(store: Store, recipe: Recipe) -> None:
         value = getattr(recipe, each.name)
         if kind == "model":
             check_model(value)
-        if kind == "corpus" and not (value == corpus.RANKINGS and rankings_come(store)):
-            corpus.rows(store, value, of)
+        if kind == "corpus" and not is_coming(store, value):
+            found = corpus.rows(store, value, of)
+            if of == "preferences":
+                corpus.check_rankings(found)
+        if kind == "constitution":
+            constitution.principles(store.path.parent, value)
         if kind in ("run", "adapter") and value:
             for name in value.split(","):
                 check_adapter(store, name.strip(), stage=of)
     if getattr(recipe, "annotator", "") == "simulated" and recipe.prompts not in packs.names():
         raise CorpusError(f"the simulated annotator only knows the packs ({', '.join(packs.names())}), not {recipe.prompts!r}; choose annotator=person")
+
+
+def is_coming(store: Store, name: str) -> bool:
+    """Whether a queued run will fill a corpus of the lab's own, so that what needs it may be queued after it."""
+    by_a_judge = any(run.stage == JudgeRecipe.stage and run.state in LIVE for run in store.runs())
+    return {corpus.RANKINGS: rankings_come(store), corpus.AI_FEEDBACK: by_a_judge, corpus.BOTH: by_a_judge or rankings_come(store)}.get(name, False)
+
+
+def replies_come(store: Store) -> bool:
+    """Whether a queued run will leave replies to judge."""
+    return any(run.stage == ReplyRecipe.stage and run.state in LIVE for run in store.runs())
 
 
 def rankings_come(store: Store) -> bool:

@@ -9,17 +9,22 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from workbench import packs
+from workbench import packs, principled
 from workbench.errors import CorpusError, DiskFull
 from workbench.records import Messages
 from workbench.store import Store
 
 SHAPES = ("demonstrations", "prompts", "preferences", "texts")
 RANKINGS = "rankings"  # the name of the corpus made of the lab's own judgements
+AI_FEEDBACK = "ai-feedback"  # of the one made of what models judged by a constitution
+BOTH = "rankings-and-ai-feedback"  # people's rankings, and the models' where nobody ranked
+EDGE = "edge"  # a pack's red-team and edge prompts, which nothing is trained on; of an import, all its prompts
+FROM = {"prompts": ("prompts", "demonstrations", "preferences"), EDGE: ("prompts",)}  # imported shapes that give another
+JUDGED = (RANKINGS, AI_FEEDBACK, BOTH)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class Preference:
     replies: list[str]
     ranking: list[list[int]]
     annotator: str = ""
+    comparison: int = 0  # of this lab; 0 for an imported row
+    shown: list[int] = field(default_factory=list)  # the order in which the replies were shown; empty where nobody wrote it down
+    strength: float = 0.0  # how much better: 1 slightly, 2 clearly, 3 much; 0 unsaid
+    certainty: float = 1.0  # how likely each reply is better than the next, where a judge says so; 0.5 is a coin
 
 
 @dataclass(frozen=True)
@@ -116,9 +125,34 @@ def from_rankings(store: Store) -> list[Preference]:
     Held-out comparisons are left out: their prompts measure, so they must not train.
     """
     judged = store.comparisons("state='judged' and kind<>'evaluation' and ranking is not null")
-    rows = [Preference(c.prompt, [r.text for r in c.replies], c.ranking or [], c.annotator or c.source)
+    rows = [Preference(c.prompt, [r.text for r in c.replies], c.ranking or [], c.annotator or c.source, c.id, c.shown)
             for c in judged if not c.settings.get("is_held_out")]
     return [row for row in rows if len(row.ranking) > 1]
+
+
+def from_verdicts(store: Store, is_ranked_too: bool = False) -> list[Preference]:
+    """What models judged by a constitution, a row per pair of replies with how certain the judge is.
+
+    Held-out comparisons are left out as they are for people; those that people ranked as well, unless `is_ranked_too`.
+    """
+    found = {c.id: c for c in store.comparisons("kind='ranking'") if not c.settings.get("is_held_out") and (is_ranked_too or c.state != "judged")}
+    rows = []
+    for verdict in principled.read(store):
+        if asked := found.get(verdict.comparison):
+            for a, b, chance in verdict.chances:
+                better, worse = (a, b) if chance >= 0.5 else (b, a)
+                if asked.replies[a].text.strip() != asked.replies[b].text.strip():
+                    rows.append(Preference(asked.prompt, [asked.replies[better].text, asked.replies[worse].text], [[0], [1]], verdict.judge,
+                                           asked.id, certainty=max(chance, 1 - chance)))
+    return rows
+
+
+def check_rankings(rows: Sequence[Preference]) -> None:
+    """Raises CorpusError with the reason when no reward model can be learned from these rankings, however it is tried."""
+    if len({prompt_key(r) for r in rows}) < 2:
+        raise CorpusError("all rankings are of one prompt; rank replies to other prompts too, so that some can be held out")
+    if all(len(row.ranking) < 2 for row in rows):
+        raise CorpusError(f"all replies tie in every one of the {len(rows)} rankings; a reward model needs some that are better than others")
 
 
 def rows(store: Store, name: str, shape: str, held_out: bool = False) -> list[Any]:
@@ -128,23 +162,27 @@ def rows(store: Store, name: str, shape: str, held_out: bool = False) -> list[An
     """
     found = _find(store, name, shape, held_out)
     if not found:
-        what = "no ranking yet: rank some replies on the Preferences tab" if name == RANKINGS else f"no {shape} in {name!r}"
+        what = {RANKINGS: "no ranking yet: rank some replies on the Preferences tab", BOTH: "no ranking yet, by people or by a model",
+                AI_FEEDBACK: "no model has judged anything yet: start AI feedback on the Preferences tab"}.get(name, f"no {shape} in {name!r}")
         raise CorpusError(f"{what}; nothing to work with")
     return found
 
 
 def _find(store: Store, name: str, shape: str, held_out: bool) -> list[Any]:
-    if name == RANKINGS and shape == "preferences":
-        return from_rankings(store)
+    if name in JUDGED and shape == "preferences":
+        return {RANKINGS: lambda: from_rankings(store), AI_FEEDBACK: lambda: from_verdicts(store, True),
+                BOTH: lambda: from_rankings(store) + from_verdicts(store)}[name]()
     if name in packs.names():
         return _from_pack(packs.load(name), name, shape, held_out)
     entry = next((e for e in store.corpora() if e.name == name), None)
     if entry is None:
-        there = ", ".join(packs.names() + [e.name for e in store.corpora()] + [RANKINGS])
+        there = ", ".join(packs.names() + [e.name for e in store.corpora()] + [*JUDGED])
         raise CorpusError(f"no corpus {name!r}; there are {there}. Import a file on the Data tab or with `workbench import FILE`")
     found = load(store.path.parent, name, entry.shape)
     if shape == entry.shape:
         return split(found, 0.2)[int(held_out)] if shape == "prompts" else found
+    if shape == EDGE and entry.shape == "prompts":
+        return found
     if shape == "prompts" and entry.shape in ("demonstrations", "preferences"):
         return split(_unique([as_prompt(row) for row in found]), 0.2)[int(held_out)]
     raise CorpusError(f"{name!r} holds {entry.shape}, not {shape}; choose another corpus")
@@ -155,6 +193,7 @@ def _from_pack(pack: packs.Pack, name: str, shape: str, held_out: bool) -> list[
         "demonstrations": lambda: [Demonstration(m) for m in pack.demonstrations()],
         "prompts": lambda: [Prompt(m) for m in pack.prompts("held_out" if held_out else "train")],
         "texts": lambda: [Text(t) for t in pack.texts()],
+        EDGE: lambda: [Prompt(row["messages"]) for row in pack.edge()],
     }
     if shape not in makers:
         raise CorpusError(f"the pack {name!r} has no {shape}; rank replies on the Preferences tab and use {RANKINGS!r}")

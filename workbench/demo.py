@@ -20,9 +20,14 @@ def merged(first: Knobs, second: Knobs) -> Knobs:
     return {stage: {**first.get(stage, {}), **second.get(stage, {})} for stage in {*first, *second}}
 
 
+def room(pack: str) -> Knobs:
+    """Replies as long as the pack's own, in every stage that writes or scores them."""
+    return {stage: {"reply_tokens": packs.load(pack).reply_tokens} for stage in ("replies", "reward", "ppo", "evaluate")}
+
+
 def until_ranking(start: Start, seed: int, judge: str, pack: str, knobs: Knobs) -> list[Run]:
     """SFT and replies. Raises CorpusError when there is no such pack."""
-    name = packs.load(pack).name
+    name, knobs = packs.load(pack).name, merged(room(pack), knobs)
     sft = start(SftRecipe(corpus=name, seed=seed).replace(**knobs.get("sft", {})))
     return [sft, start(ReplyRecipe(adapters=sft.id, prompts=name, annotator=judge, seed=seed).replace(**knobs.get("replies", {})))]
 
@@ -30,6 +35,7 @@ def until_ranking(start: Start, seed: int, judge: str, pack: str, knobs: Knobs) 
 def after_ranking(start: Start, sft: str, corpus: str, seed: int, knobs: Knobs) -> list[Run]:
     """Reward model, PPO and held-out comparison, on the prompts of the pack that `sft` imitated."""
     prompts = corpus if corpus in packs.names() else packs.DEFAULT
+    knobs = merged(room(prompts), knobs)
     reward = start(RewardRecipe(sft=sft, prompts=prompts, seed=seed).replace(**knobs.get("reward", {})))
     ppo = start(PpoRecipe(sft=sft, reward=reward.id, prompts=prompts, seed=seed).replace(**knobs.get("ppo", {})))
     return [reward, ppo, start(EvaluateRecipe(a=ppo.id, b=sft, prompts=prompts, seed=seed).replace(**knobs.get("evaluate", {})))]

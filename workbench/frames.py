@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.checks import recipe_of
-from workbench.records import Change, RolloutRow, Run
+from workbench.records import Change, HeldOut, RolloutRow, Run
 
 
 def of_runs(runs: Sequence[Run]) -> Any:
@@ -62,3 +62,19 @@ def of_tokens(row: RolloutRow) -> Any:
 
     return pandas.DataFrame({"piece": row.pieces, "id": row.ids, "logp": row.logps, "reference": row.reference, "kl": row.kl, "value": row.values,
                              "return": row.returns, "advantage": row.advantages, "reward": row.rewards, "shift": row.shifts})
+
+
+def of_held_out(rows: Sequence[HeldOut]) -> Any:
+    """A row per held-out reply; rank 0 is best, scores are raw."""
+    import pandas
+
+    columns = ["ranking", "comparison", "prompt", "reply", "rank", "score", "tokens", "annotator"]
+    return pandas.DataFrame([(row.place, row.comparison, row.prompt[-1]["content"], reply, rank, score, tokens, row.annotator)
+                             for row in rows for reply, rank, score, tokens in zip(row.replies, row.ranks, row.scores, row.lengths, strict=True)], columns=columns)
+
+
+def of_curve(points: Sequence[tuple[float, float, float, float]]) -> Any:
+    """A row per point of a learning curve."""
+    import pandas
+
+    return pandas.DataFrame(points, columns=["rankings", "accuracy", "low", "high"])

@@ -10,16 +10,18 @@ from typing import Any
 
 from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
 from workbench.errors import AdapterError, LabError, RunFailed
+from workbench.judged import Judged
 from workbench.plan import Plan, plan
 from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
 from workbench.steered import Steered
 from workbench.store import Store
+from workbench.trusted import Trusted
 from workbench.watched import Watched
 
 
-class Lab(Steered, Recorded, Watched):
+class Lab(Steered, Recorded, Watched, Trusted, Judged):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -35,7 +37,7 @@ class Lab(Steered, Recorded, Watched):
 
     def start(self, recipe: Recipe) -> Run:
         """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
-        checks.check_recipe(self.store, recipe)
+        checks.check_new(self.store, recipe)
         run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
         self.ensure_worker()
         return run

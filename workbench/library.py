@@ -27,8 +27,8 @@ OWN = "my-demonstrations"
 
 def names(store: Store, shape: str) -> list[str]:
     """The corpora that a recipe may use where it wants rows of a shape."""
-    imported = [e.name for e in store.corpora() if e.shape == shape or (shape == "prompts" and e.shape in ("demonstrations", "preferences"))]
-    return ([corpus.RANKINGS] if shape == "preferences" else packs.names()) + imported
+    imported = [e.name for e in store.corpora() if e.shape in corpus.FROM.get(shape, (shape,))]
+    return ([*corpus.JUDGED] if shape == "preferences" else packs.names()) + imported
 
 
 # --- in and out
@@ -56,7 +56,7 @@ def keep(store: Store, found: Import, path: Path, name: str = "") -> CorpusEntry
 def export(store: Store, name: str, path: Path, format: str = "", shape: str = "") -> int:
     """Writes a corpus in TRL's columns; returns how many lines. A pack's demonstrations are written unless `shape` says otherwise."""
     if not shape:
-        shape = "preferences" if name == corpus.RANKINGS else "demonstrations" if name in packs.names() else entry_of(store, name).shape
+        shape = "preferences" if name in corpus.JUDGED else "demonstrations" if name in packs.names() else entry_of(store, name).shape
     exports.format_of(path, format)
     rows = corpus.load(store.path.parent, name, shape) if shape == shape_of(store, name) else corpus.rows(store, name, shape)
     return exports.write(path, rows, format)
@@ -65,7 +65,7 @@ def export(store: Store, name: str, path: Path, format: str = "", shape: str = "
 def named(text: str) -> str:
     """A name fit for a corpus. Raises CorpusError where nothing is left, or it is taken by what is not an import."""
     name = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-")[:80]
-    if not name or name in packs.names() + [corpus.RANKINGS]:
+    if not name or name in [*packs.names(), *corpus.JUDGED]:
         raise CorpusError(f"{name or text!r} cannot name a corpus; pass another name")
     return name
 
@@ -165,7 +165,7 @@ def entry_of(store: Store, name: str) -> CorpusEntry:
     """The entry of an imported corpus. Raises NotFound for any other name."""
     found = next((each for each in store.corpora() if each.name == name), None)
     if found is None:
-        kept = " It is not an import: export it and import the file under another name to change it." if name in [*packs.names(), corpus.RANKINGS] else ""
+        kept = " It is not an import: export it and import the file under another name to change it." if name in [*packs.names(), *corpus.JUDGED] else ""
         raise NotFound(f"no imported corpus {name!r}; there are {', '.join(each.name for each in store.corpora()) or 'none yet'}.{kept}")
     return found
 

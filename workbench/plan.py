@@ -14,7 +14,17 @@ from typing import Any
 from workbench import checks, corpus
 from workbench.corpus import Demonstration, Preference, Prompt
 from workbench.errors import ModelError
-from workbench.recipes import DEFAULT_MODEL, EvaluateRecipe, PpoRecipe, Recipe, ReplyRecipe, RewardRecipe, SftRecipe
+from workbench.recipes import (
+    DEFAULT_MODEL,
+    EvaluateRecipe,
+    JudgeRecipe,
+    PpoRecipe,
+    Recipe,
+    ReplyRecipe,
+    ReviseRecipe,
+    RewardRecipe,
+    SftRecipe,
+)
 from workbench.store import Store
 
 PROGRAM = 0.42e9  # bytes that Python, torch, transformers and peft take before anything is loaded (measured)
@@ -131,6 +141,11 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
         return Load(2, 1, recipe.micro_batch * length, length, 64, decoded, **lora)
+    if isinstance(recipe, JudgeRecipe):
+        return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
+    if isinstance(recipe, ReviseRecipe):
+        length = long(corpus.rows(store, recipe.prompts, corpus.EDGE)) + 2 * recipe.reply_tokens + recipe.critique_tokens
+        return Load(1, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
     length = long(corpus.rows(store, recipe.prompts, "prompts")) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         rows = min(recipe.micro_batch, recipe.minibatch)

@@ -111,6 +111,11 @@ METRICS: dict[str, Metric] = {
     "ends_trained": Metric("Ends that are trained", "", "Share of the demonstrations whose end of turn is learned from.", "Exactly 1.", "warn"),
     **{f"beats_{name}": Metric(f"Beats: {probe.title.lower()}", "", f"Share of the held-out prompts whose best reply scores above the same prompt's when {probe.about}.",
                                f"At least {GREEN:.1f}; below {RED:.1f} this is a way to game it.", "reward") for name, probe in PROBES.items()},
+    "curve_rankings": Metric("Rankings learned from", "", "How many rankings this point of the learning curve learned from.", "More than before.", "reference"),
+    "curve_accuracy": Metric("Accuracy from so many", "", "Held-out accuracy of a model that learned from so many rankings.",
+                             "Still rising: more rankings would help.", "reward"),
+    "curve_low": Metric("Accuracy from so many, low", "", "Lower end of its 95 % interval.", "Above 0.5.", "reference"),
+    "curve_high": Metric("Accuracy from so many, high", "", "Upper end of its 95 % interval.", "Near the accuracy: many prompts were held out.", "reference"),
     "eval_ece": Metric("Calibration error", "", "How far the claimed certainty is from the held-out accuracy.",
                        "Below 0.1; rough when few rankings are held out.", "warn"),
     "raw_sd": Metric("Spread before calibration", "", "Standard deviation of the raw scores of SFT's replies.", "Well above 0.", "reference"),
@@ -119,6 +124,16 @@ METRICS: dict[str, Metric] = {
     "updates": Metric("Updates", "", "Updates done with one batch of replies.", "As many as planned; fewer means that a step went too far.", "reference"),
     "seconds_generate": Metric("Seconds writing", "s", "Time spent on replies.", "The largest part.", "policy"),
     "seconds_score": Metric("Seconds scoring", "s", "Time spent on rewards and references.", "Small.", "reward"),
+    "flips": Metric("Answers that flip", "", "Share of a judge's answers that change when the two replies swap places.",
+                    "Near 0. From 0.25 on it looks at the place more than at the text.", "warn"),
+    "first_letter": Metric("First reply named", "", "How likely the judge names the reply that stands first; averaging both orders takes that out.",
+                           "Near 0.5.", "reference"),
+    "letters": Metric("Answers with a letter", "", "Probability that the judge answers with A or B and nothing else.",
+                      "Near 1. Below 0.5 it hardly understands the question.", "policy"),
+    "sureness": Metric("Sureness", "", "How far its averaged chances lie from a coin toss: 0 undecided, 1 certain.",
+                       "Above 0.1; near 0 its labels say nothing.", "reward"),
+    "changed": Metric("Replies changed", "", "Share of the replies that their last revision differs from.",
+                      "Near 1. Near 0 the model repeats itself instead of rewriting.", "reward"),
     "seconds_update": Metric("Seconds learning", "s", "Time spent on updates.", "Steady.", "value"),
 }
 
@@ -153,6 +168,14 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Where the time goes", ("seconds_generate", "seconds_score", "seconds_update"), "Seconds per step.", is_main=False),
     ],
     "evaluate": [],
+    "judge": [
+        Chart("Answers that flip", ("flips",), "Low is good: the text decides, not the place.", span=SHARE),
+        Chart("Sureness", ("sureness",), "How far its labels are from a coin toss.", span=SHARE),
+    ],
+    "revise": [
+        Chart("Replies changed", ("changed",), "How many replies the critique really changed.", span=SHARE),
+        Chart("Reply length", ("reply_tokens",), "Mean length of the revisions."),
+    ],
 }
 
 TILES: dict[str, tuple[str, ...]] = {
@@ -161,9 +184,11 @@ TILES: dict[str, tuple[str, ...]] = {
     "reward": ("eval_accuracy", "accuracy", "loss", "eval_loss", "margin"),
     "ppo": ("score", "kl_seq", "reward", "reply_tokens", "eos_rate", "entropy"),
     "evaluate": (),
+    "judge": ("flips", "first_letter", "letters", "sureness"),
+    "revise": ("changed", "reply_tokens", "tokens_per_second"),
 }
 
-HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",)}
+HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",)}
 
 
 def colour(key: str, among: tuple[str, ...] = ()) -> str:

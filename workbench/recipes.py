@@ -1,4 +1,4 @@
-"""Knobs and recipes: each value, its meaning and its limits, written once.
+"""The recipes: each knob, its meaning and its limits, written once.
 
 Forms, command-line flags, checks and the record of a run all come from these classes. No torch here.
 """
@@ -6,131 +6,15 @@ Forms, command-line flags, checks and the record of a run all come from these cl
 from __future__ import annotations
 
 import json
-import math
-import types
-import typing
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from dataclasses import replace as vary
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from workbench.errors import RecipeError
+from workbench.feedback_recipes import JudgeRecipe, ReviseRecipe
+from workbench.knobs import DEFAULT_MODEL, PRECISIONS, Recipe, check, check_divides, kind_of, knob, largest_divisor
 
-DEFAULT_MODEL = "smollm2-135m"
-PRECISIONS = ("auto", "bf16", "fp32", "nf4")
-
-
-def knob(
-    default: Any = MISSING,
-    help: str = "",
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] | None = None,
-    kind: str = "",
-    advanced: bool = False,
-    live: bool = False,
-    shapes: bool = False,
-) -> Any:
-    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE.
-
-    `live`: it may change while a run goes on. `shapes`: a checkpoint fits no other value of it, so no fork may change it.
-    """
-    meta = {"help": help, "low": low, "high": high, "choices": choices, "kind": kind, "advanced": advanced, "live": live, "shapes": shapes}
-    return field(default=default, metadata=meta)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What to do: a frozen set of knobs. Subclasses name their stage."""
-
-    stage: ClassVar[str] = ""
-    title: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            check(each, getattr(self, each.name))
-
-    @classmethod
-    def knobs(cls) -> list[Field]:
-        """The fields in order, each with its metadata (help, low, high, choices, kind, advanced, live, shapes)."""
-        return list(fields(cls))
-
-    def needs(self) -> list[str]:
-        """The runs and adapters that must exist (or be queued before) for this recipe to work."""
-        found = []
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.metadata["kind"].split(":")[0] in ("run", "adapter") and value:
-                found += [part.strip() for part in value.split(",")]
-        return [name for name in found if name != "base"]
-
-    @classmethod
-    def named(cls, name: str) -> Field:
-        """A knob by its name. Raises RecipeError that lists the knobs when there is none."""
-        found = next((each for each in fields(cls) if each.name == name), None)
-        if found is None:
-            raise RecipeError(f"{cls.__name__} has no knob {name!r}; it has {', '.join(each.name for each in fields(cls))}")
-        return found
-
-    @classmethod
-    def live_knobs(cls) -> list[str]:
-        """The names of the knobs that may change while a run goes on."""
-        return [each.name for each in fields(cls) if each.metadata["live"]]
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    def as_python(self) -> str:
-        """A call that makes this recipe, naming only what differs from the defaults."""
-        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    def replace(self, **changes: Any) -> Self:
-        return vary(self, **changes)
-
-    def with_less_memory(self) -> Self | None:
-        """Half as much in memory at once, which changes no result; None where there is nothing to halve."""
-        knobs = asdict(self)
-        whole = knobs.get("minibatch", knobs.get("batch", 1))
-        held = min(knobs.get("micro_batch", 1), whole)
-        return self.replace(micro_batch=largest_divisor(whole, held // 2)) if held > 1 else None
-
-
-def check(knob_field: Field, value: Any) -> None:
-    """Raises RecipeError when a value has the wrong type or lies outside its limits."""
-    meta, name, wanted = knob_field.metadata, knob_field.name, kind_of(knob_field)
-    fits = isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        fits = True
-    if not fits:
-        raise RecipeError(f"{name} is {value!r}; it must be a {wanted.__name__} ({meta['help']})")
-    if meta["choices"] and value not in meta["choices"]:
-        raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(meta['choices'])}")
-    if wanted in (int, float):
-        low, high = meta["low"], meta["high"]
-        if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
-            limits = f"at least {low}" if high is None else f"between {low} and {high}"
-            raise RecipeError(f"{name} is {value}; it must be {limits} ({meta['help']})")
-    if wanted is str and not value and meta["kind"] and knob_field.default is MISSING:
-        raise RecipeError(f"{name} is empty; name {meta['help']}")
-
-
-def kind_of(knob_field: Field) -> type:
-    """The plain type of a knob: int, float, str or bool."""
-    hint = knob_field.type
-    if isinstance(hint, str):
-        hint = {"int": int, "float": float, "str": str, "bool": bool}[hint]
-    assert not isinstance(hint, types.UnionType) and typing.get_origin(hint) is None
-    return hint
-
-
-def largest_divisor(number: int, at_most: int) -> int:
-    return max(d for d in range(1, max(1, min(number, at_most)) + 1) if number % d == 0)
-
-
-def check_divides(part: str, size: int, whole: str, total: int) -> None:
-    if total % size:
-        raise RecipeError(f"{part} {size} does not divide {whole} {total}; try {largest_divisor(total, size)}")
+__all__ = ["DEFAULT_MODEL", "RECIPES", "EvaluateRecipe", "JudgeRecipe", "PpoRecipe", "Recipe", "ReplyRecipe", "ReviseRecipe", "RewardRecipe", "SftRecipe",
+           "check", "check_divides", "from_json", "kind_of", "knob", "largest_divisor"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,9 +82,13 @@ class RewardRecipe(Recipe):
     epochs: int = knob(2, "times through the rankings", low=1, high=100)
     batch: int = knob(8, "prompts per step, each with all its replies", low=1, high=1024)
     lr: float = knob(5e-4, "peak learning rate", low=0.0, high=1.0, live=True)
-    loss: str = knob("pairs", "pairs: every strict pair of a prompt; plackett_luce: the ranking as a whole",
-                     choices=("pairs", "plackett_luce"))
+    loss: str = knob("pairs", "pairs: every strict pair of a prompt; pairs_and_ties: tied replies are drawn together too; plackett_luce: the ranking as a whole",
+                     choices=("pairs", "pairs_and_ties", "plackett_luce"))
     seed: int = knob(0, "makes the run repeatable", low=0)
+    margin: float = knob(0.0, "score by which the better reply should lead per grade of strength (slightly 1, clearly 2, much 3); 0 asks for none",
+                         low=0.0, high=10.0, advanced=True)
+    curve: int = knob(0, "points of a learning curve: learns again from a half of the rankings, a quarter and so on; one costs half the training again,"
+                      " more at most as much again", low=0, high=6, advanced=True)
     centre: float = knob(0.01, "pull of the scores towards 0", low=0.0, high=1.0, advanced=True)
     held_out: float = knob(0.2, "share of the prompts kept aside to measure accuracy", low=0.01, high=0.9, advanced=True)
     calibration: int = knob(64, "prompts answered to calibrate the score", low=2, high=10_000, advanced=True)
@@ -276,7 +164,7 @@ class EvaluateRecipe(Recipe):
     precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)
 
 
-RECIPES: dict[str, type[Recipe]] = {r.stage: r for r in (SftRecipe, ReplyRecipe, RewardRecipe, PpoRecipe, EvaluateRecipe)}
+RECIPES: dict[str, type[Recipe]] = {r.stage: r for r in (SftRecipe, ReplyRecipe, RewardRecipe, PpoRecipe, EvaluateRecipe, JudgeRecipe, ReviseRecipe)}
 
 
 def from_json(stage: str, text: str) -> Recipe:

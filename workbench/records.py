@@ -143,6 +143,74 @@ class RolloutRow:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What a model makes of a comparison by a constitution. Indices into its replies, as in a person's ranking."""
+
+    comparison: int
+    judge: str  # "judge:" and the adapter
+    constitution: str  # its name, version, and how its principles were drawn
+    run: str
+    ranking: list[list[int]]
+    created: float
+    chances: list[tuple[int, int, float]]  # how likely the first is better than the second: both orders, all principles averaged
+    flips: float = 0.0  # share of its answers that changed with the order of the two replies
+    first: float = 0.5  # how likely it names the reply that stands first
+    letters: float = 1.0  # probability that its answer is one of the two letters at all
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One round of critique and revision."""
+
+    principle: str
+    critique: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A reply that a model criticised and rewrote by principles, round after round."""
+
+    prompt: Messages
+    draft: str
+    turns: list[Turn]
+    topic: str = ""
+
+    @property
+    def final(self) -> str:
+        """The last rewriting that is not empty, else the draft."""
+        return next((turn.revision for turn in reversed(self.turns) if turn.revision.strip()), self.draft)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A ranking that a reward run kept aside: what people said of the replies, and what the model says now.
+
+    All lists run over the replies that were scored. Scores are raw: a difference of two is the log-odds that the first is better.
+    """
+
+    place: int
+    comparison: int  # of this lab; 0 for an imported row
+    prompt: Messages
+    replies: list[str]
+    ranks: list[int]  # lower is better, equal is a tie, -1 was left out
+    scores: list[float]
+    lengths: list[int]  # in tokens
+    annotator: str
+    sides: list[int]  # the place at which each reply was shown; empty where nobody wrote it down
+    strength: float
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """(better, worse) of every strict pair."""
+        ranked = [place for place, rank in enumerate(self.ranks) if rank >= 0]
+        return [(a, b) for a in ranked for b in ranked if self.ranks[a] < self.ranks[b]]
+
+    def margins(self) -> list[float]:
+        """Score of the better reply less that of the worse, per strict pair."""
+        return [self.scores[better] - self.scores[worse] for better, worse in self.pairs()]
+
+
+@dataclass(frozen=True)
 class CorpusEntry:
     name: str
     shape: str

@@ -41,4 +41,16 @@ create index changes_by_run on changes(run);
 alter table runs add column parent text not null default '';
 alter table runs add column parent_step integer not null default 0;
 """
-LATER = (ROLLOUTS, CHANGES)  # versions 2, 3, ...
+HELD_OUT = """
+create table held_out(
+    run text, place integer, comparison integer not null, annotator text not null, record text not null,
+    primary key(run, place)) without rowid;
+"""
+VERDICTS = """
+create table verdicts(
+    comparison integer not null, judge text not null, constitution text not null, run text not null, step integer not null,
+    ranking text not null, record text not null, created real not null, primary key(comparison, judge)) without rowid;
+create table revisions(
+    run text not null, step integer not null, place integer not null, record text not null, primary key(run, step, place)) without rowid;
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS)  # versions 2, 3, ...

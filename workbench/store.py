@@ -160,6 +160,7 @@ class Store:
             db.execute("delete from metrics where run=? and step>?", (name, step))
             db.execute("delete from samples where run=? and step>?", (name, step))
             db.execute("delete from rollouts where run=? and step>?", (name, step))
+            db.execute("delete from revisions where run=? and step>?", (name, step))
             db.execute("delete from comparisons where run=? and json_extract(settings, '$.step')>?", (name, step))
             db.execute("update runs set step=?, saved_step=? where id=?", (step, step, name))
 
@@ -171,8 +172,9 @@ class Store:
 
     def delete_run(self, name: str) -> None:
         with self.write() as db:
-            for table, column in (("metrics", "run"), ("samples", "run"), ("rollouts", "run"), ("changes", "run"), ("runs", "id")):
-                db.execute(f"delete from {table} where {column}=?", (name,))
+            for table in ("metrics", "samples", "rollouts", "changes", "held_out", "revisions"):
+                db.execute(f"delete from {table} where run=?", (name,))
+            db.execute("delete from runs where id=?", (name,))
 
     # --- metrics and samples
 

@@ -9,6 +9,7 @@ from workbench.doctor.sft import LOSS_CLIMBS
 from workbench.doctor.shared import GRADIENT_LEAPS, NO_GRADIENT, NOT_FINITE
 from workbench.doctor.trace import WINDOW
 from workbench.probes import PROBES, verdict
+from workbench.trust import has_learned_length
 
 LOOKS = 3  # looks at the held-out rankings before a run that still goes on is judged
 
@@ -51,9 +52,8 @@ def only_length(case: Case) -> Sign | None:
     link, rule = case.trace.last("length_score"), case.trace.last("longer_wins")
     if link is None or rule is None or not is_ripe(case) or case.trace.last("eval_accuracy") < 0.55:
         return None
-    accuracy, is_long = case.trace.last("eval_accuracy"), link > 0
-    same = (rule if is_long else 1 - rule) >= accuracy - 0.02
-    if not (abs(link) > 0.8 or (abs(link) > 0.6 and same)):
+    accuracy = case.trace.last("eval_accuracy")
+    if not has_learned_length(link, rule, accuracy):
         return None
     return Sign(case.trace.points("length_score")[-1][0], {"length_score": link, "longer_wins": rule, "eval_accuracy": accuracy})
 

@@ -217,15 +217,20 @@ def pair_loss(chosen: Tensor, rejected: Tensor, margin: Tensor | float = 0.0, la
     return -(label * logsigmoid(gap - margin) + (1 - label) * logsigmoid(-gap - margin)).mean()
 
 
-def all_pairs_loss(scores: Tensor, ranks: Tensor) -> Tensor:
-    """Mean pair loss in nats over the strict pairs of one prompt's replies; scores (k,), ranks (k,) long.
+def all_pairs_loss(scores: Tensor, ranks: Tensor, margin: float = 0.0, label: float = 1.0, with_ties: bool = False) -> Tensor:
+    """Mean pair loss in nats over the pairs of one prompt's replies; scores (k,), ranks (k,) long.
 
-    A lower rank is better, equal is a tie, -1 is unranked; ties and unranked replies form no pair, and no pair costs 0.
+    A lower rank is better, equal is a tie, -1 is unranked; unranked replies form no pair, tied ones only `with_ties`, labelled
+    0.5 and without margin; no pair costs 0. Margin and label of the strict pairs as in `pair_loss`.
     Ouyang et al., "InstructGPT" (2022), eq. 1: all pairs of a prompt are one batch element.
     """
-    is_ranked = ranks >= 0
-    better, worse = torch.nonzero((ranks[:, None] < ranks) & is_ranked[:, None] & is_ranked, as_tuple=True)
-    return pair_loss(scores[better], scores[worse]) if len(better) else scores.sum() * 0
+    is_ranked = (ranks >= 0) & (ranks >= 0)[:, None]
+    better, worse = torch.nonzero((ranks[:, None] < ranks) & is_ranked, as_tuple=True)
+    one, other = torch.nonzero(((ranks[:, None] == ranks) & is_ranked).triu(1), as_tuple=True)
+    count = len(better) + with_ties * len(one)
+    strict = pair_loss(scores[better], scores[worse], margin, label) * len(better) if len(better) else scores.sum() * 0
+    tied = pair_loss(scores[one], scores[other], 0.0, 0.5) * len(one) if with_ties and len(one) else scores.sum() * 0
+    return (strict + tied) / max(count, 1)
 
 
 def plackett_luce_loss(scores: Tensor, ranks: Tensor) -> Tensor:
@@ -240,18 +245,6 @@ def plackett_luce_loss(scores: Tensor, ranks: Tensor) -> Tensor:
     ordered = torch.cat([scores[ranks >= 0][ranked.argsort()], scores[ranks < 0]])
     unplaced = ordered.flip(0).logcumsumexp(0).flip(0)
     return (unplaced - ordered)[: len(ranked)].sum()
-
-
-def expected_calibration_error(margins: Tensor, bins: int = 10) -> Tensor:
-    """Mean gap between sigmoid(|margin|) and how often a margin (n,) is > 0; scalar in [0, 1]; margin 0 is half right.
-
-    Guo et al., "On calibration of modern neural networks" (2017), eq. 3, with equal bins on [0.5, 1].
-    """
-    confidence = margins.abs().sigmoid()
-    right = (margins.sign() + 1) / 2
-    which = ((confidence - 0.5) * 2 * bins).long().clamp(max=bins - 1)
-    gaps = margins.new_zeros(bins).index_add(0, which, right - confidence)
-    return gaps.abs().sum() / len(margins)
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:

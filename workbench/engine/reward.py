@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from workbench import corpus
+from workbench import agreement
 from workbench.corpus import Preference, Prompt
-from workbench.engine import maths, sampling
+from workbench.engine import sampling
 from workbench.engine.backbone import Backbone
-from workbench.engine.batches import batch_at, generator, pad, parts
+from workbench.engine.batches import batch_at, generator, pad, parts, permutation
+from workbench.engine.rankings import Ranked, encode, learn, look, steps_of
 from workbench.engine.rollout import closed, last_scores, score_replies
 from workbench.engine.step import State, Step, gathered, picked
 from workbench.engine.stepper import Stepper
-from workbench.engine.vitals import rank_correlation
-from workbench.errors import CorpusError
 from workbench.probes import PROBES
 from workbench.recipes import RewardRecipe
 
 LEAVES = "reward"
-
-
-class Ranked(NamedTuple):
-    """The replies to one prompt as rows of tokens, with the rank of each: lower is better, -1 was left out."""
-
-    rows: list[list[int]]
-    ranks: list[int]
-    words: list[int]  # length of each reply in tokens
+TRIAL = "trial"  # the role that learns from a smaller share of the rankings
+LEAST = 4  # rankings; what is learned from fewer says nothing
 
 
 def inputs(recipe: RewardRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
@@ -45,133 +39,108 @@ def load(recipe: RewardRecipe, backbone: Backbone, adapters: Path) -> None:
     backbone.add_head("reward", recipe.seed)
 
 
+@dataclass
+class Task:
+    """What the acts of a run share: the rankings as tokens, and the summary that grows."""
+
+    recipe: RewardRecipe
+    backbone: Backbone
+    learned: list[Ranked]
+    kept: list[Ranked]
+    prompts: Sequence[Prompt]
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def smaller(self) -> list[list[Ranked]]:
+        """The shares of the training rankings that the learning curve learns from: the last is a half, each other half of the next."""
+        order = permutation(len(self.learned), self.recipe.seed, 13)
+        sizes = [len(order) // 2 ** (self.recipe.curve - at) for at in range(self.recipe.curve)]
+        return [[self.learned[at] for at in order[:size]] for size in sizes if size >= LEAST]
+
+    @cached_property
+    def steps(self) -> int:
+        return steps_of(self.learned, self.recipe)
+
+    @cached_property
+    def total(self) -> int:
+        return self.steps + 1 + sum(steps_of(part, self.recipe) for part in self.smaller)
+
+
 def train(recipe: RewardRecipe, backbone: Backbone, rows: Sequence[Preference], prompts: Sequence[Prompt],
           state: State | None = None) -> Generator[Step, RewardRecipe | None, None]:
-    """One Step per batch of prompts, and a last one that calibrates; a recipe sent in holds from the next one on.
+    """One Step per batch of prompts, one that calibrates, and those of the learning curve; a recipe sent in holds from the next on.
 
     Raises CorpusError when there is nothing to learn.
     """
-    learned, kept = encode(backbone, rows, recipe)
-    steps = math.ceil(len(learned) * recipe.epochs / recipe.batch)
-    stepper = Stepper(backbone, "reward", recipe.lr, steps, recipe.warmup, recipe.max_grad)
+    task = Task(recipe, backbone, *encode(backbone, rows, recipe), prompts)
+    task.summary |= {"rankings": len(task.learned), "held_out": len(task.kept), "ceiling": agreement.ceiling(agreement.of_preferences(rows))._asdict(),
+                     **(state.numbers if state else {})}
     if state:
         backbone.set_tensors("reward", picked(state.tensors, "reward"))
-        stepper.set_tensors(picked(state.tensors, "stepper"))
-    summary: dict[str, Any] = {"rankings": len(learned), "held_out": len(kept), "longer_wins": longer_wins(kept)}
-    for index in range(state.step + 1 if state else 1, steps + 1):
-        numbers = learn(backbone, stepper, batch_at(learned, index - 1, recipe.batch, recipe.seed), recipe)
-        if index in (1, steps) or index % recipe.eval_every == 0:
-            numbers |= look(backbone, kept, recipe)
-            summary |= {key: numbers[key] for key in numbers if key.startswith("eval_")}
+    yield from order(task, state)                         # 1. learn who was preferred
+    if not state or state.step <= task.steps:
+        yield settle(task)                                # 2. try to fool it, and fix its scale
+    yield from curve(task, state.step if state else 0)    # 3. would more labels help?
+
+
+def order(task: Task, state: State | None) -> Generator[Step, RewardRecipe | None, None]:
+    """One Step per batch of prompts."""
+    recipe, backbone = task.recipe, task.backbone
+    stepper = Stepper(backbone, "reward", recipe.lr, task.steps, recipe.warmup, recipe.max_grad)
+    if state and (kept := picked(state.tensors, "stepper")):
+        stepper.set_tensors(kept)
+    for index in range(state.step + 1 if state else 1, task.steps + 1):
+        numbers, seen = learn(backbone, stepper, batch_at(task.learned, index - 1, recipe.batch, recipe.seed), recipe), []
+        if index in (1, task.steps) or index % recipe.eval_every == 0:
+            found, seen = look(backbone, "reward", task.kept, recipe)
+            numbers |= found
+            task.summary |= {key: found[key] for key in found if key.startswith("eval_")}
         recipe = (yield Step(
-            index, steps + 1, numbers, is_checkpoint=index % recipe.save_every == 0, summary=dict(summary),
-            state=lambda at=index: State(at, gathered(reward=backbone.tensors("reward"), stepper=stepper.tensors()), {}))) or recipe
+            index, task.total, numbers, is_checkpoint=index % recipe.save_every == 0, summary=dict(task.summary), held_out=seen,
+            state=lambda at=index: State(at, gathered(reward=backbone.tensors("reward"), stepper=stepper.tensors()), dict(task.summary)))) or recipe
         stepper.lr = recipe.lr
-    probed = probe(backbone, kept, recipe)
-    summary |= look(backbone, kept, recipe) | probed  # of the raw scores, as at every look before: calibration rescales them
-    mean, spread = calibrate(backbone, prompts, recipe)
+
+
+def settle(task: Task) -> Step:
+    """Probes the raw scores, then sets their mean and spread by the SFT policy's own replies."""
+    recipe, backbone = task.recipe, task.backbone
+    probed = probe(backbone, task.kept, recipe)
+    found, seen = look(backbone, "reward", task.kept, recipe)  # of the raw scores, as at every look before: calibration rescales them
+    mean, spread = calibrate(backbone, task.prompts, recipe)
     numbers = {"raw_mean": mean, "raw_sd": spread} | probed
-    yield Step(steps + 1, steps + 1, numbers, summary=summary | numbers,
-               note="calibrated: the SFT policy's replies score 0 on average, with a spread of 1")
+    task.summary |= found | numbers
+    return Step(task.steps + 1, task.total, numbers | (point(task.learned, found) if task.smaller else {}), summary=dict(task.summary), held_out=seen,
+                note="calibrated: the SFT policy's replies score 0 on average, with a spread of 1", state=kept_as(task, task.steps + 1), is_checkpoint=bool(task.smaller))
 
 
-def encode(backbone: Backbone, rows: Sequence[Preference], recipe: RewardRecipe) -> tuple[list[Ranked], list[Ranked]]:
-    """Train and held-out rankings as tokens, split by prompt. Raises CorpusError with the reason when one side is empty."""
-    train_rows, kept_rows = corpus.split(rows, recipe.held_out)
-    if len({corpus.prompt_key(r) for r in rows}) < 2:
-        raise CorpusError("all rankings are of one prompt; rank replies to other prompts too, so that some can be held out")
-    if not kept_rows or not train_rows:  # a hash splits a handful unevenly
-        key = corpus.prompt_key(rows[-1])
-        kept_rows = [r for r in rows if corpus.prompt_key(r) == key]
-        train_rows = [r for r in rows if corpus.prompt_key(r) != key]
-    learned, kept = ([e for row in part if (e := ranked(backbone, row, recipe.max_tokens))] for part in (train_rows, kept_rows))
-    if not learned or not kept:
-        raise CorpusError(f"of {len(rows)} rankings none is usable on the {'training' if not learned else 'held-out'} side: replies must differ in rank and"
-                          f" fit in max_tokens {recipe.max_tokens}; rank more, or raise max_tokens")
-    return learned, kept
+def curve(task: Task, done: int) -> Iterator[Step]:
+    """The same training on smaller shares, each from the start; a share that was cut short begins again."""
+    recipe, backbone, first = task.recipe, task.backbone, task.steps + 1
+    for part in task.smaller:
+        steps = steps_of(part, recipe)
+        if first + steps > done:
+            backbone.copy(TRIAL, of="sft")
+            backbone.add_head(TRIAL, recipe.seed)
+            stepper = Stepper(backbone, TRIAL, recipe.lr, steps, recipe.warmup, recipe.max_grad)
+            for index in range(1, steps + 1):
+                learn(backbone, stepper, batch_at(part, index - 1, recipe.batch, recipe.seed), recipe)
+                is_last = index == steps
+                yield Step(first + index, task.total, point(part, look(backbone, TRIAL, task.kept, recipe)[0]) if is_last else {},
+                           summary=dict(task.summary), note=f"learning curve: {len(part)} of {len(task.learned)} rankings", is_checkpoint=is_last,
+                           state=kept_as(task, first + index) if is_last else None)
+            backbone.drop(TRIAL)
+        first += steps
 
 
-def ranked(backbone: Backbone, row: Preference, longest: int) -> Ranked | None:
-    """None when nothing can be learned: all replies tie, are the same, or do not fit."""
-    prompt = backbone.chat.prompt(row.prompt)
-    replies = [backbone.chat.reply(text) for text in row.replies]
-    rank_of = {place: rank for rank, group in enumerate(row.ranking) for place in group}
-    fitting = [i for i, reply in enumerate(replies) if len(prompt) + len(reply) <= longest]
-    found = Ranked([prompt + replies[i] for i in fitting], [rank_of.get(i, -1) for i in fitting], [len(replies[i]) for i in fitting])
-    known = {r for r in found.ranks if r >= 0}
-    return found if len(known) > 1 and len({tuple(r) for r in found.rows}) > 1 else None
+def kept_as(task: Task, step: int) -> Callable[[], State]:
+    """A checkpoint of the finished reward model: whatever comes after does not touch it."""
+    return lambda: State(step, gathered(reward=task.backbone.tensors("reward")), dict(task.summary))
 
 
-def learn(backbone: Backbone, stepper: Stepper, batch: Sequence[Ranked], recipe: RewardRecipe) -> dict[str, float]:
-    """One optimiser step. All pairs of a prompt are one element: each prompt weighs the same."""
-    loss, right, pairs, margin = 0.0, 0.0, 0, 0.0
-    with backbone.role("reward", train=True):
-        for part in by_replies(batch, recipe.micro_batch):
-            each = scores_of(backbone, part)
-            part_loss = sum(prompt_loss(s, item, recipe) for s, item in zip(each, part, strict=True)) / len(batch)
-            part_loss.backward()
-            loss += float(part_loss.detach())
-            for gap in gaps([s.detach() for s in each], part):
-                right, pairs, margin = right + (gap > 0) + 0.5 * (gap == 0), pairs + 1, margin + gap
-        rate = stepper.rate()
-        grad_norm = stepper.step()
-    return {"loss": loss, "accuracy": right / max(pairs, 1), "margin": margin / max(pairs, 1), "lr": rate, "grad_norm": grad_norm}
-
-
-def by_replies(batch: Sequence[Ranked], micro_batch: int) -> Iterator[list[Ranked]]:
-    """Whole prompts, as many as keep their replies within the micro-batch (one prompt at least)."""
-    part: list[Ranked] = []
-    for item in batch:
-        if part and sum(len(i.rows) for i in part) + len(item.rows) > micro_batch:
-            yield part
-            part = []
-        part.append(item)
-    yield part
-
-
-def scores_of(backbone: Backbone, part: Sequence[Ranked]) -> list[Tensor]:
-    """The raw scores of each prompt's replies, all of a part in one forward."""
-    ids, attention = (t.to(backbone.device) for t in pad([row for item in part for row in item.rows]))
-    return list(last_scores(backbone, "reward", ids, attention).split([len(item.rows) for item in part]))
-
-
-def prompt_loss(scores: Tensor, item: Ranked, recipe: RewardRecipe) -> Tensor:
-    """The loss of one prompt; the centring term holds the mean score near 0 (Eisenstein et al. 2023, for pairs)."""
-    ranks = torch.tensor(item.ranks, device=scores.device)
-    known = ranks >= 0
-    tied = len(set(ranks[known].tolist())) < int(known.sum())
-    loss = maths.plackett_luce_loss if recipe.loss == "plackett_luce" and not tied else maths.all_pairs_loss
-    return loss(scores, ranks) + recipe.centre * (2 * scores.mean()) ** 2
-
-
-def gaps(each: Sequence[Tensor], part: Sequence[Ranked]) -> Iterator[float]:
-    """Score of the better reply less that of the worse, over all strict pairs."""
-    for scores, item in zip(each, part, strict=True):
-        for i, better in enumerate(item.ranks):
-            for j, worse in enumerate(item.ranks):
-                if 0 <= better < worse:
-                    yield float(scores[i] - scores[j])
-
-
-@torch.no_grad()
-def look(backbone: Backbone, kept: Sequence[Ranked], recipe: RewardRecipe) -> dict[str, float]:
-    """Held-out loss and accuracy with its 95 % interval; the interval counts prompts, since pairs of one prompt are kin."""
-    loss, found, per_prompt, told = 0.0, [], [], []
-    with backbone.role("reward"):
-        for part in by_replies(kept, recipe.micro_batch):
-            each = scores_of(backbone, part)
-            told += each
-            loss += sum(float(prompt_loss(s, item, recipe)) for s, item in zip(each, part, strict=True)) / len(kept)
-            for scores, item in zip(each, part, strict=True):
-                here = list(gaps([scores], [item]))
-                per_prompt.append(sum((g > 0) + 0.5 * (g == 0) for g in here) / len(here))
-                found += here
-    accuracy = sum(per_prompt) / len(per_prompt)
-    low, high = maths.wilson(accuracy * len(per_prompt), len(per_prompt))
-    ece = float(maths.expected_calibration_error(torch.tensor(found, dtype=torch.float64)))
-    lengths = torch.tensor([float(words) for item in kept for words in item.words])
-    return {"eval_loss": loss, "eval_accuracy": accuracy, "eval_accuracy_low": low, "eval_accuracy_high": high, "eval_ece": ece,
-            "longer_wins": longer_wins(kept), "length_score": rank_correlation(lengths, torch.cat(told))}
+def point(learned: Sequence[Ranked], found: dict[str, float]) -> dict[str, float]:
+    """A point of the learning curve."""
+    return {"curve_rankings": float(len(learned)), "curve_accuracy": found["eval_accuracy"], "curve_low": found["eval_accuracy_low"],
+            "curve_high": found["eval_accuracy_high"]}
 
 
 @torch.no_grad()
@@ -191,12 +160,6 @@ def probe(backbone: Backbone, kept: Sequence[Ranked], recipe: RewardRecipe) -> d
         texts = [backbone.chat.text(reply) for _, reply in said]
         changed = {name: scores([backbone.chat.reply(each.alter(text)) for text in texts]) for name, each in PROBES.items()}
     return {f"beats_{name}": float(((plain > found).double() + 0.5 * (plain == found).double()).mean()) for name, found in changed.items()}
-
-
-def longer_wins(kept: Sequence[Ranked]) -> float:
-    """Accuracy of the rule that the longer reply is better: a reward model no better than this has learned length."""
-    found = list(gaps([torch.tensor(item.words, dtype=torch.float64) for item in kept], kept))
-    return sum((g > 0) + 0.5 * (g == 0) for g in found) / max(len(found), 1)
 
 
 def calibrate(backbone: Backbone, prompts: Sequence[Prompt], recipe: RewardRecipe) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The five stages by name, and the one way to begin any of them: in the worker, in a notebook, in a test."""
+"""The stages by name, and the one way to begin any of them: in the worker, in a notebook, in a test."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from workbench import corpus
-from workbench.engine import evaluate, ppo, replies, reward, sft
+from workbench import constitution, corpus, feedback
+from workbench.engine import evaluate, judge, ppo, replies, revise, reward, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.memory import give_back
 from workbench.engine.step import State, Step
 from workbench.recipes import Recipe
 from workbench.store import Store
 
-STAGES: dict[str, ModuleType] = {"sft": sft, "replies": replies, "reward": reward, "ppo": ppo, "evaluate": evaluate}
+STAGES: dict[str, ModuleType] = {"sft": sft, "replies": replies, "reward": reward, "ppo": ppo, "evaluate": evaluate, "judge": judge, "revise": revise}
 
 
 def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = None) -> Generator[Step, Recipe | None, None]:
@@ -24,9 +25,22 @@ def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = 
     Raises AdapterError or CorpusError when something it needs is missing.
     """
     stage, store = STAGES[recipe.stage], Store(home / "lab.db")
-    found = stage.inputs(recipe, lambda name, shape, held_out=False: corpus.rows(store, name, shape, held_out))
+    found = stage.inputs(recipe, finder(recipe, store, home))
     stage.load(recipe, backbone, home / "adapters")
     return thrifty(stage.train(recipe, backbone, **found, state=state))
+
+
+def finder(recipe: Recipe, store: Store, home: Path) -> Callable[..., list[Any]]:
+    """What finds a stage's rows by name and shape: a corpus, a constitution's principles, or the comparisons still to be judged."""
+
+    def find(name: str, shape: str, held_out: bool = False) -> list[Any]:
+        if shape == "principles":
+            return constitution.principles(home, name)
+        if shape == "comparisons":
+            return feedback.to_judge(store, recipe, constitution.principles(home, name))
+        return corpus.rows(store, name, shape, held_out)
+
+    return find
 
 
 def thrifty(steps: Generator[Step, Recipe | None, None]) -> Generator[Step, Recipe | None, None]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from workbench.records import Messages, RolloutRow
+from workbench.records import HeldOut, Messages, RolloutRow
 
 
 class State(NamedTuple):
@@ -39,6 +39,9 @@ class Step:
     samples: Sequence[Sample] = ()
     rollouts: Sequence[RolloutRow] = ()
     comparisons: Sequence[Mapping[str, Any]] = ()
+    verdicts: Sequence[Mapping[str, Any]] = ()
+    revisions: Sequence[Mapping[str, Any]] = ()
+    held_out: Sequence[HeldOut] = ()  # all of them, or none where nobody looked
     note: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 

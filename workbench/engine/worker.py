@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from workbench import best, changes, doctor, kept, rollouts
+from workbench import best, changes, doctor, heldout, kept, principled, rollouts
 from workbench.checks import judge_of, recipe_at, root_model
 from workbench.errors import LabError, OutOfMemory, Unhealthy, WorkbenchError
 from workbench.process import LOST
@@ -151,6 +151,12 @@ class Worker:
             self.store.add_samples(run.id, step.index, step.samples)
         if step.rollouts:
             rollouts.add(self.store, run.id, step.rollouts)
+        if step.verdicts:
+            principled.add(self.store, run.id, step.index, step.verdicts)
+        if step.revisions:
+            principled.add_revisions(self.store, run.id, step.index, step.revisions)
+        if step.held_out:
+            heldout.put(self.store, run.id, step.held_out)
         if step.comparisons:
             extra = {"run": run.id, "round": run.round}
             self.store.add_comparisons([{**row, **extra, "settings": {**row["settings"], "step": step.index}} for row in step.comparisons])

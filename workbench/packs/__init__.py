@@ -29,6 +29,7 @@ class Pack:
     system: str
     rubric: str
     rubric_version: str
+    reply_tokens: int  # room that nine of ten demonstrated replies need
     folder: Path
 
     def demonstrations(self) -> list[list[dict[str, str]]]:
@@ -49,9 +50,7 @@ class Pack:
 
     def constitution(self) -> list[str]:
         """The principles behind the rubric, a sentence or two each, the weightiest first."""
-        page = (self.folder / "constitution.md").read_text(encoding="utf-8")
-        items = re.findall(r"^\d+\.\s+(.+?)(?=^\d+\.\s|\n\s*\n|\Z)", page, flags=re.MULTILINE | re.DOTALL)
-        return [" ".join(item.split()) for item in items]
+        return numbered((self.folder / "constitution.md").read_text(encoding="utf-8"))
 
     def texts(self) -> list[str]:
         """Plain English outside the domain, to measure how much of it a model forgets."""
@@ -99,8 +98,15 @@ def load(name: str) -> Pack:
         system=card["system"],
         rubric=(folder / "rubric.md").read_text(encoding="utf-8"),
         rubric_version=card["rubric_version"],
+        reply_tokens=card["reply_tokens"],
         folder=folder,
     )
+
+
+def numbered(page: str) -> list[str]:
+    """The items of a numbered list, each on one line."""
+    items = re.findall(r"^\d+\.\s+(.+?)(?=^\d+\.\s|\n\s*\n|\Z)", page, flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(item.split()) for item in items]
 
 
 def _folders() -> dict[str, Path]:

@@ -1,0 +1,19 @@
+// What a reward model is worth, in words: the first thing on its tab.
+const { el, put } = wb, root = element.querySelector(".wb");
+const dot = el("i", "wb-dot"), headline = el("p", "wb-verdict"), lines = el("ul", "wb-said");
+const box = el("section", "wb-box wb-worth", null, el("div", "wb-row", null, dot, headline), lines);
+headline.setAttribute("role", "status");
+root.append(box);
+let wanted = wb.asked("run"), seen = "";
+
+const tick = wb.poll(element, async () => {
+  const found = await server.worth_said({ run: wanted }), now = JSON.stringify(found);
+  if (found.error || now === seen) return 3000;
+  seen = now;
+  box.dataset.worst = found.worst;
+  headline.classList.toggle("wb-plain", !found.worst);
+  put(headline, (found.worst ? `${found.run}: ` : "") + found.headline);
+  lines.replaceChildren(...found.said.map((line) => el("li", "", line)));
+  return 3000;
+});
+document.addEventListener("wb-run", (event) => ((wanted = event.detail), tick()));
