@@ -26,7 +26,8 @@ def test_a_batch_in_figures() -> None:
     assert found["surprise"] == pytest.approx(1.4), "6 tokens of 1 and 4 of 2; padding does not count"
     assert found["length_score"] == pytest.approx(1.0)
     assert found["same_replies"] == pytest.approx(1 / 3)
-    assert found["distinct2"] == pytest.approx(3 / 7)
+    assert found["distinct1"] == pytest.approx(4 / 10) and found["distinct2"] == pytest.approx(3 / 7)
+    assert found["similarity"] == pytest.approx((1 + 0 + 0) / 3), "two are the same, the third shares no pair with them"
     assert found["score_clipped"] == pytest.approx(1 / 3)
     assert found["end_counted"] == 1.0
 
