@@ -18,7 +18,7 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.tax": 1, "workbench.diversity": 1, "workbench.frontier": 1,
     "workbench.curves": 1, "workbench.metrics": 1, "workbench.bands": 1, "workbench.principled": 1, "workbench.feedback_recipes": 1,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
-    "workbench.kept": 2, "workbench.best": 2, "workbench.course": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.constitution": 2, "workbench.feedback": 2,
+    "workbench.kept": 2, "workbench.best": 2, "workbench.overdone": 2, "workbench.plots_drift": 2, "workbench.course": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.constitution": 2, "workbench.feedback": 2,
     "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2,
     "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.trusted": 3, "workbench.watched": 3,
     "workbench.live": 3, "workbench.engine": 3, "workbench": 3,

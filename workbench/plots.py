@@ -1,18 +1,12 @@
-"""Which charts and tiles a stage has, and Plotly figures of them. No torch; knows data frames and series, not runs."""
+"""Which charts and tiles a stage has, and Plotly figures of them. No torch; knows data frames, not runs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workbench.metrics import COLOURS, METRICS
-
-RUNS = ("#2f74d0", "#e0812b", "#2f9e63", "#7a5cc8", "#c2477f", "#3aa6b9", "#a08a2c", "#6b7685")  # lines of several runs on one chart
-
-Series = Mapping[str, Mapping[int, float]]  # metric -> step -> value
-
 
 @dataclass(frozen=True)
 class Chart:
@@ -117,40 +111,6 @@ def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | N
                         font={"color": "#6b7685"})
     shown.update_xaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False).update_yaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False)
     return shown
-
-
-def frontier(runs: Mapping[str, Series], best: Sequence[tuple[int, float, float]] = (), root: bool = True, reward: str = "score") -> Any:
-    """Reward against drift, a point per step and a line per run; `best` is (n, nats, reward) of best-of-n, drawn as the reference.
-
-    Drift is the root of the KL per reply, as in Gao et al., or the plain KL. Steps without both numbers are left out.
-    """
-    from plotly import graph_objects
-
-    scale = math.sqrt if root else float
-    shown = graph_objects.Figure()
-    for place, (name, series) in enumerate(runs.items()):
-        line = frontier_line(series, reward)
-        colour = rgba(RUNS[place % len(RUNS)])
-        shown.add_trace(graph_objects.Scatter(
-            x=[scale(max(kl, 0.0)) for _, kl, _ in line], y=[value for _, _, value in line], text=[step for step, _, _ in line], name=name,
-            mode="lines+markers", line={"color": colour, "width": 1}, marker={"color": colour, "size": 5},
-            hovertemplate="step %{text}: %{y:.3g} at %{x:.3g}"))
-    if best:
-        grey = rgba(COLOURS["reference"])
-        shown.add_trace(graph_objects.Scatter(
-            x=[scale(kl) for _, kl, _ in best], y=[value for _, _, value in best], text=[n for n, _, _ in best], name="best of n",
-            mode="lines+markers", line={"color": grey, "dash": "dash"}, marker={"color": grey, "size": 4}, hovertemplate="best of %{text}: %{y:.3g}"))
-    shown.update_layout(xaxis_title="drift from SFT: root of KL per reply" if root else "KL per reply (nats)", yaxis_title=METRICS[reward].title,
-                        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": "#6b7685"}, uirevision=" ".join(runs),
-                        margin={"l": 60, "r": 20, "t": 30, "b": 50}, height=420)
-    shown.update_xaxes(gridcolor="rgba(128,128,128,0.2)", rangemode="tozero").update_yaxes(gridcolor="rgba(128,128,128,0.2)")
-    return shown
-
-
-def frontier_line(series: Series, reward: str = "score") -> list[tuple[int, float, float]]:
-    """(step, KL per reply, reward) of the steps that have both."""
-    drift = series.get("kl_seq", {})
-    return [(step, drift[step], value) for step, value in series.get(reward, {}).items() if step in drift]
 
 
 def rgba(hexes: str) -> str:

@@ -21,6 +21,13 @@ from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Ru
 from workbench.schema import FIRST, LATER
 
 VERSION = 1 + len(LATER)
+LAST = 2**53  # no run has that many steps
+# Rows are ordered by run, key, step: one reach per key, so that the last steps of a long run cost no more than those of a short one.
+LOGGED = """
+with recursive keys(key) as (select min(key) from metrics where run=?1 union all
+    select (select min(key) from metrics where run=?1 and key>keys.key) from keys where keys.key is not null)
+select m.step, m.key, m.value from keys cross join metrics m on m.run=?1 and m.key=keys.key and m.step>?2 and m.step<=?3 order by m.step, m.key
+"""
 
 
 class Store:
@@ -178,9 +185,9 @@ class Store:
 
     # --- metrics and samples
 
-    def metrics(self, name: str, after: int = -1) -> list[tuple[int, str, float | None]]:
+    def metrics(self, name: str, after: int = -1, until: int = LAST) -> list[tuple[int, str, float | None]]:
         """(step, key, value) after a step, oldest first."""
-        return [tuple(row) for row in self.read("select step, key, value from metrics where run=? and step>? order by step, key", name, after)]
+        return [tuple(row) for row in self.read(LOGGED, name, after, until)]
 
     def add_samples(self, name: str, step: int, samples: Sequence[tuple[Messages, str, Mapping[str, Any]]]) -> None:
         rows = [(name, step, place, json.dumps(p), reply, json.dumps(record)) for place, (p, reply, record) in enumerate(samples)]

@@ -28,6 +28,11 @@ wb.Figure = class {
     this.fit();
   }
 
+  clear() {
+    this.traces = null;
+    this.plot.hidden = true;
+  }
+
   // Plotly cannot measure a hidden tab: it draws when there is a width for the first time.
   fit() {
     if (!this.traces?.length || this.plot.clientWidth < 40) return;

@@ -32,7 +32,7 @@ wb.Samples = class {
   update(run, steps) {
     if (run === this.run && steps.length === this.steps.length) return;
     this.run = run;
-    this.steps = steps;
+    this.steps = [...steps];
     this.slider.max = Math.max(0, steps.length - 1);
     if (this.follows) this.slider.value = steps.length - 1;
     this.control.hidden = steps.length < 2;
