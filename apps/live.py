@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from apps import overdone, pipeline, results, rollouts, steer, verbs
+from apps import overdone, pipeline, results, samples, steer, verbs
 from apps.page import panel, public, tag_of
 from workbench import bands, curves, doctor, plots
 from workbench.lab import Lab
@@ -21,7 +21,6 @@ LOOKS = 5000  # newest steps on the slider of the samples
 WATCHED = 2000  # up to this many steps the doctor is asked at each, after that at every fiftieth and at the end
 POINTS = 2000  # a longer curve is sent as the least and the greatest value of each bucket: it looks the same
 PLOTLY = '<script src="/static/plotly.min.js"></script>'
-RECORDED = {"score": "score", "gold": "rule", "kl": "KL", "kl_seq": "KL", "reward": "reward", "reply_tokens": "tokens", "tokens": "tokens"}
 
 
 def build(lab: Lab, stage: str = "", picks: bool = True, is_now: bool = False) -> gr.HTML:
@@ -37,11 +36,8 @@ def build(lab: Lab, stage: str = "", picks: bool = True, is_now: bool = False) -
         run = next((r for r in runs if r.state == "running"), None) if is_now else choose(runs, stage, wanted)
         return trimmed(news(lab, run, have, int(question["after"]), stage, int(question.get("looked", -1))), question.get("tags") or {})
 
-    @public
-    def samples(question: dict[str, Any]) -> dict[str, Any]:
-        return {"samples": pairs(lab, str(question["run"])[:80], int(question["first"]), int(question["step"]))}
-
-    return panel("live", poll, samples, *rollouts.functions(lab), overdone.function(lab), verbs.act_on(lab), head=PLOTLY, stage=stage, picks=picks, is_now=is_now, spec=spec())
+    return panel("live", poll, *samples.functions(lab), overdone.function(lab), verbs.act_on(lab), head=PLOTLY, stage=stage, picks=picks, is_now=is_now,
+                 spec=spec())
 
 
 def spec() -> dict[str, Any]:
@@ -162,17 +158,3 @@ def health(lab: Lab, run: Run) -> dict[str, Any] | None:
     worst = found[0].severity if found else "well"
     return {"verdict": doctor.headline(run.stage, found, run.step), "worst": worst, "findings": [
         {**doctor.as_record(each, recipe), **steer.cure(lab, run, each.remedy)} for each in found]}
-
-
-def pairs(lab: Lab, name: str, first: int, step: int) -> list[dict[str, Any]]:
-    """Per fixed prompt the reply of a step beside the first one."""
-    rows = {(row["step"], row["place"]): row for row in lab.store.samples(name) if row["step"] in (first, step)}
-    places = sorted(place for at, place in rows if at == step)[:12]
-    return [{"prompt": rows[step, p]["prompt"][-1]["content"], "after": side(rows[step, p]), "before": side(rows.get((first, p)))} for p in places]
-
-
-def side(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    numbers = [(RECORDED[k], v) for k, v in row["record"].items() if k in RECORDED and isinstance(v, int | float)]
-    return {"reply": row["reply"], "numbers": numbers[:5]}

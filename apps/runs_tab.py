@@ -6,8 +6,8 @@ import time
 from dataclasses import MISSING
 from typing import Any
 
-from apps import live, pipeline, verbs
-from apps.page import Page, panel, public
+from apps import live, overlay, pipeline, verbs
+from apps.page import Page, panel, public, sparing
 from workbench import changes, course, plots
 from workbench.lab import Lab
 from workbench.records import Run, run_of
@@ -17,17 +17,18 @@ SHOWN = 300  # newest runs in the table
 
 def build(lab: Lab, page: Page) -> None:
     @public
+    @sparing
     def look(question: dict[str, Any]) -> dict[str, Any]:
         runs = lab.list_runs()
         chosen = next((run for run in runs if run.id == str(question["run"])), None)
         return {"runs": [row(lab, run) for run in reversed(runs[-SHOWN:])], "detail": detail(lab, chosen, runs) if chosen else None}
 
-    panel("runs", look, verbs.act_on(lab))
+    panel("runs", look, overlay.function(lab), verbs.act_on(lab))
     live.build(lab, picks=False)
 
 
 def row(lab: Lab, run: Run) -> dict[str, Any]:
-    seconds = (run.ended or time.time()) - run.started if run.started else None
+    seconds = run.ended - run.started if run.started and run.ended else None  # of one that goes on the browser counts them
     return {"id": run.id, "state": live.state_of(run), "step": f"{run.step} / {run.total}" if run.total else str(run.step), "started": run.started,
             "seconds": seconds, "from": [run.parent] if run.parent else lab.recipe(run.id).needs(), "headline": pipeline.headline(lab, run),
             "can_resume": run.state in verbs.RESUMABLE, "is_live": not run.is_over, "state_raw": run.state}

@@ -1,4 +1,4 @@
-"""The rollouts box in a real browser: asked for only when in sight, sorted, walked through with the keys, and hostile text stays text."""
+"""The sample browser in a real browser: asked for only when in sight, sorted, walked through with the keys, and hostile text stays text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_in_sight(found) -> bool:
 
 def test_the_best_reply_of_the_newest_step_is_open_and_the_list_sorts(visit, box):  # noqa: F811
     expect(box.locator(".wb-replies tbody tr")).to_have_count(2)
-    assert box.locator(".wb-replies tbody tr").first.locator("td").all_text_contents() == ["a cat", "4", "–", "0.25", "3", "ended"]
+    assert box.locator(".wb-replies tbody tr").first.locator("td").all_text_contents() == ["Are you open?", "a cat", "4", "–", "0.25", "3", "ended"]
     box.get_by_role("button", name="KL").first.click()
     expect(box.locator("th[aria-sort=descending]")).to_contain_text("KL")
     expect(box.locator(".wb-replies tbody tr").first).to_contain_text("Sure")
@@ -83,11 +83,11 @@ def test_the_arrow_keys_walk_through_the_tokens_and_the_figures_follow(visit, bo
 def test_another_step_is_asked_for_once_and_nothing_is_asked_while_nothing_moves(visit, box):  # noqa: F811
     box.locator(".wb-slider").fill("0")
     expect(box.locator(".wb-chart-head .wb-number")).to_have_text("1")
-    expect(box.locator(".wb-replies tr", has_text="a cat").locator("td").nth(1)).to_have_text("2")
+    expect(box.locator(".wb-replies tr", has_text="a cat").locator("td").nth(2)).to_have_text("2")
     asked: list[str] = []
     visit.page.on("request", lambda one: asked.append(one.post_data or "") if "component_server" in one.url else None)
     visit.page.wait_for_timeout(6000)
-    assert asked and not [each for each in asked if '"rollouts"' in each or '"tokens"' in each], "the page's polling never asks for rollouts"
+    assert asked and not [each for each in asked if '"replies"' in each or '"reply"' in each], "the page's polling never asks for samples"
 
 
 def test_other_stages_have_no_rollouts(visit, box):  # noqa: F811

@@ -60,8 +60,13 @@ def of_samples(samples: Sequence[Mapping[str, Any]]) -> Any:
     """A row per sample."""
     import pandas
 
-    rows = [{"step": s["step"], "place": s["place"], "prompt": s["prompt"][-1]["content"], "reply": s["reply"], **s["record"]} for s in samples]
+    rows = [{"step": s["step"], "place": s["place"], "prompt": s["prompt"][-1]["content"], "reply": s["reply"], **numbers(s["record"])} for s in samples]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=["step", "place", "prompt", "reply"])
+
+
+def numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    """What of a sample's record fits in a column."""
+    return {key: value for key, value in record.items() if isinstance(value, int | float)}
 
 
 def of_rollouts(heads: Sequence[Mapping[str, Any]]) -> Any:

@@ -194,9 +194,9 @@ class Store:
         with self.write() as db:
             db.executemany("insert or replace into samples values(?,?,?,?,?,?)", rows)
 
-    def samples(self, name: str, after: int = -1) -> list[dict[str, Any]]:
+    def samples(self, name: str, after: int = -1, until: int = LAST) -> list[dict[str, Any]]:
         """Rows with step, place, prompt (messages), reply (text) and record (numbers per sample)."""
-        rows = self.read("select step, place, prompt, reply, record from samples where run=? and step>? order by step, place", name, after)
+        rows = self.read("select step, place, prompt, reply, record from samples where run=? and step>? and step<=? order by step, place", name, after, until)
         return [{**dict(row), "prompt": json.loads(row["prompt"]), "record": json.loads(row["record"])} for row in rows]
 
     # --- comparisons

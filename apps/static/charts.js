@@ -27,10 +27,15 @@ wb.Chart = class {
   }
 
   colours() {
+    const style = getComputedStyle(document.body);
+    return { ...wb.Chart.palette(), ...this.decor(style.getPropertyValue("--block-background-fill"), style.getPropertyValue("--body-text-color-subdued")) };
+  }
+
+  static palette() {
     const style = getComputedStyle(document.body), line = style.getPropertyValue("--border-color-primary"), text = style.getPropertyValue("--body-text-color-subdued");
     const ground = style.getPropertyValue("--block-background-fill");
     const axis = (name) => ({ [`${name}.gridcolor`]: line, [`${name}.linecolor`]: line, [`${name}.tickfont.color`]: text });
-    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)", ...this.decor(ground, text) };
+    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)" };
   }
 
   // Changed knobs as thin lines with a label; what a fork has from its parent lies under a veil.

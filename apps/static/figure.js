@@ -11,7 +11,7 @@ wb.Figure = class {
   }
 
   colours() {
-    return wb.Chart.prototype.colours.call(this);
+    return wb.Chart.palette();
   }
 
   show(said, traces, layout) {

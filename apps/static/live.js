@@ -12,7 +12,7 @@ const resume = wb.button("Resume", "", () => act({ verb: "resume" }));
 resume.hidden = true;
 resume.title = "Goes on from the last checkpoint.";
 const more = el("div", "wb-grid"), fold = el("details", "", null, el("summary", "", "More curves"), more);
-const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), rollouts = new wb.Rollouts(server), overdone = new wb.Overdone(server);
+const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples(server), overdone = new wb.Overdone(server);
 const health = new wb.Health((knobs) => act({ verb: "remedy", knobs }));
 const act = async (question) => {
   const done = await server.act({ ...question, run: have });
@@ -20,7 +20,7 @@ const act = async (question) => {
   put(said, done.error || done.said || "");
   tick();
 }, steer = new wb.Steer(act);
-root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, overdone.box, samples.box, rollouts.box, fold);
+root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, overdone.box, samples.box, fold);
 
 function furnish(name) {
   stage = name;
@@ -35,9 +35,8 @@ function furnish(name) {
     return el("div", "wb-tile", null, el("span", "wb-tile-head", null, el("span", "", meaning.title), wb.tip(meaning.help, meaning.healthy)),
       el("span", "", null, value, meaning.unit ? el("em", "", " " + meaning.unit) : null), was);
   }));
-  samples.box.hidden = !["sft", "ppo"].includes(name);
-  overdone.box.hidden = name !== "ppo";
-  rollouts.box.hidden = name !== "ppo" || props.is_now;
+  samples.box.hidden = !["sft", "ppo"].includes(name) || props.is_now;
+  overdone.box.hidden = name !== "ppo" || props.is_now;
 }
 
 function reset(found) {
@@ -49,7 +48,6 @@ function reset(found) {
   looks = [];
   samples.clear();
   overdone.clear();
-  rollouts.clear();
   health.clear();
   steer.clear();
 }
@@ -105,9 +103,8 @@ async function look() {
   steer.show(found.steer);
   for (const chart of charts) chart.mark(found.steer, found.star);
   looks = looks.concat(found.samples);
-  samples.update(found.run, looks);
+  if (["sft", "ppo"].includes(stage)) samples.update(found.run, stage === "ppo" ? found.step : looks.length);
   if (stage === "ppo") overdone.update(found.run, looks.length);
-  rollouts.update(found.run, found.step);
   return wb.LIVE.includes(found.state) ? 800 : 2500;
 }
 

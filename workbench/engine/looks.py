@@ -5,6 +5,7 @@ What is found here is never learned from, so it is what over-optimisation is jud
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ from workbench.corpus import Prompt
 from workbench.engine import maths, reading, sampling
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator
-from workbench.engine.rollout import Rows, closed, score_replies, score_tokens
+from workbench.engine.chat import Chat
+from workbench.engine.rollout import closed, score_replies, score_tokens
 from workbench.engine.sampling import Replies
 from workbench.engine.step import Sample
 from workbench.recipes import PpoRecipe
@@ -43,6 +45,7 @@ class Said(NamedTuple):
     score: list[float]
     gold: list[float]
     kl: list[float]
+    told: list[dict[str, Any]]  # of the first few, their tokens with the log-probabilities of the policy and of SFT
 
 
 def aside(recipe: PpoRecipe, find: Callable[..., list[Any]]) -> Aside:
@@ -72,13 +75,15 @@ def answer(backbone: Backbone, recipe: PpoRecipe, prompts: Sequence[Prompt], jud
     rows = closed(replies, chat.end_of_turn)
     rows = rows._replace(lower=backbone.below(rows.ids, rows.attention, "policy", "sft", "reward"))
     texts = [chat.text(replies.tokens(row)) for row in range(len(prompts))]
-    kl = drift(backbone, recipe, rows).tolist()
+    own, reference = (score_tokens(backbone, role, rows, recipe.micro_batch, recipe.temperature).logps for role in ("policy", "sft"))
+    kl = maths.kl_per_token(own, reference, rows.mask).sum(1).tolist()
+    told = [token_by_token(chat, replies.tokens(row), own[row], reference[row]) for row in range(math.ceil(recipe.record * len(prompts)))]
     score = score_replies(backbone, "reward", rows, recipe.micro_batch).tolist()
     if recipe.gold:
         gold = score_replies(backbone, "gold", rows._replace(lower=None), recipe.micro_batch).tolist()
     else:
         gold = judge.scores([p.messages for p in prompts], texts) if judge else []
-    return Said(texts, [len(replies.tokens(row)) for row in range(len(prompts))], score, gold, kl)
+    return Said(texts, [len(replies.tokens(row)) for row in range(len(prompts))], score, gold, kl, told)
 
 
 def speak(backbone: Backbone, recipe: PpoRecipe, prompts: Sequence[Sequence[int]], *seeds: int) -> Replies:
@@ -86,10 +91,9 @@ def speak(backbone: Backbone, recipe: PpoRecipe, prompts: Sequence[Sequence[int]
         return sampling.answer(backbone, prompts, recipe.reply_tokens, recipe.temperature, generator(recipe.seed, *seeds))
 
 
-def drift(backbone: Backbone, recipe: PpoRecipe, rows: Rows) -> Tensor:
-    """KL from the SFT policy (b,) in nats per reply."""
-    own, reference = (score_tokens(backbone, role, rows, recipe.micro_batch, recipe.temperature).logps for role in ("policy", "sft"))
-    return maths.kl_per_token(own, reference, rows.mask).sum(1)
+def token_by_token(chat: Chat, ids: list[int], own: Tensor, reference: Tensor) -> dict[str, Any]:
+    """A reply's tokens as text, and what policy and SFT thought of each (t,), for the heatmap."""
+    return {"pieces": chat.pieces(ids), "ids": ids, **{name: [round(x, 4) for x in logps[: len(ids)].tolist()] for name, logps in (("logps", own), ("reference", reference))}}
 
 
 def summary(said: Said) -> dict[str, float]:
@@ -117,8 +121,10 @@ def forgotten(backbone: Backbone, recipe: PpoRecipe, aside: Aside) -> dict[str, 
 
 def samples(prompts: Sequence[Prompt], said: Said) -> list[Sample]:
     golds = said.gold or [None] * len(prompts)
-    return [Sample(prompt.messages, text, {"score": round(score, 3), "kl": round(kl, 3), "tokens": tokens} | ({} if gold is None else {"gold": round(gold, 3)}))
-            for prompt, text, score, gold, kl, tokens in zip(prompts, said.texts, said.score, golds, said.kl, said.tokens, strict=True)]
+    figures = [{"score": round(score, 3), "kl": round(kl, 3), "tokens": tokens} | ({} if gold is None else {"gold": round(gold, 3)})
+               for score, gold, kl, tokens in zip(said.score, golds, said.kl, said.tokens, strict=True)]
+    whole = [{"told": told} for told in said.told] + [{}] * (len(prompts) - len(said.told))
+    return [Sample(prompt.messages, text, {**record, **more}) for prompt, text, record, more in zip(prompts, said.texts, figures, whole, strict=True)]
 
 
 def by_prompt(draws: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
