@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from workbench.engine import ppo, sampling, sft
+from workbench.engine import ppo, sampling, scoring, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.rollout import Rows
 
@@ -96,7 +96,7 @@ def rewarding(judge: Callable[[Sequence[Sequence[int]], Tensor], Tensor]) -> Cal
             said = rows.said().split(rows.mask.sum(1).tolist())
             return judge([reply.tolist() for reply in said], honest(backbone, role, rows, size))
 
-        with patch.object(ppo, "score_replies", broken):
+        with patch.object(ppo, "score_replies", broken), patch.object(scoring, "score_replies", broken):
             yield
 
     return context

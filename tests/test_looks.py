@@ -9,11 +9,11 @@ import torch
 
 from tests import chain
 from tests.roles import PPO, PROMPTS, digests, with_four_roles
-from workbench import Lab, best, kept, tax
+from workbench import Lab, kept, tax
 from workbench.annotator import Annotator
-from workbench.engine import looks, ppo, reading
+from workbench.chat import Encoded
+from workbench.engine import ppo, reading
 from workbench.engine.backbone import Backbone
-from workbench.engine.chat import Encoded
 from workbench.engine.looks import Aside
 from workbench.errors import AdapterError
 from workbench.recipes import PpoRecipe

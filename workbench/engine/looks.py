@@ -14,13 +14,14 @@ from torch import Tensor
 
 from workbench import frontier, packs, tax
 from workbench.annotator import Annotator
+from workbench.chat import Chat
 from workbench.corpus import Prompt
 from workbench.engine import maths, reading, sampling
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator
-from workbench.engine.chat import Chat
 from workbench.engine.rollout import closed, score_replies, score_tokens
 from workbench.engine.sampling import Replies
+from workbench.engine.scoring import rate, reward_roles
 from workbench.engine.step import Sample
 from workbench.recipes import PpoRecipe
 from workbench.tax import Choice
@@ -35,6 +36,9 @@ class Aside(NamedTuple):
     texts: Sequence[str] = ()
     choices: Sequence[Choice] = ()
     safe: Sequence[str] = ()
+
+
+NOTHING = Aside()
 
 
 class Said(NamedTuple):
@@ -73,12 +77,12 @@ def answer(backbone: Backbone, recipe: PpoRecipe, prompts: Sequence[Prompt], jud
     chat = backbone.chat
     replies = speak(backbone, recipe, [chat.prompt(p.messages) for p in prompts], *seeds)
     rows = closed(replies, chat.end_of_turn)
-    rows = rows._replace(lower=backbone.below(rows.ids, rows.attention, "policy", "sft", "reward"))
+    rows = rows._replace(lower=backbone.below(rows.ids, rows.attention, "policy", "sft", *reward_roles(recipe).values()))
     texts = [chat.text(replies.tokens(row)) for row in range(len(prompts))]
     own, reference = (score_tokens(backbone, role, rows, recipe.micro_batch, recipe.temperature).logps for role in ("policy", "sft"))
     kl = maths.kl_per_token(own, reference, rows.mask).sum(1).tolist()
     told = [token_by_token(chat, replies.tokens(row), own[row], reference[row]) for row in range(math.ceil(recipe.record * len(prompts)))]
-    score = score_replies(backbone, "reward", rows, recipe.micro_batch).tolist()
+    score = rate(backbone, rows, prompts, recipe).tolist()
     if recipe.gold:
         gold = score_replies(backbone, "gold", rows._replace(lower=None), recipe.micro_batch).tolist()
     else:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from workbench.chat import Encoded
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import pad, parts
-from workbench.engine.chat import Encoded
 from workbench.tax import Choice
 
 LONGEST_TEXT = 512  # tokens of a text that count for perplexity
