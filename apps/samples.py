@@ -25,7 +25,7 @@ Answer = Callable[[Any], dict[str, Any]]
 def functions(lab: Lab) -> tuple[Answer, Answer, Answer]:
     @public
     def replies(question: dict[str, Any]) -> dict[str, Any]:
-        return listed(lab, str(question["run"])[:80], str(question.get("source", "")), int(question["step"]))
+        return listed(lab, str(question["run"])[:80], str(question.get("source", "")), int(question["step"]), int(question.get("known", -1)))
 
     @public
     def reply(question: dict[str, Any]) -> dict[str, Any]:
@@ -43,16 +43,19 @@ def functions(lab: Lab) -> tuple[Answer, Answer, Answer]:
     return replies, reply, other
 
 
-def listed(lab: Lab, name: str, source: str, step: int) -> dict[str, Any]:
-    """The replies of a step as lines, of the newest where the step has none; without a source, of the first that has any."""
+def listed(lab: Lab, name: str, source: str, step: int, known: int = -1) -> dict[str, Any]:
+    """The replies of a step as lines, of the newest where the step has none; without a source, of the first that has any.
+
+    Of the steps only those after `known` are told.
+    """
     steps = {"held": curves.looked(lab.store, lab.run(name).id), "practice": lab.rollout_steps(name)}
     source = source if source in SOURCES and steps[source] else next((each for each in SOURCES if steps[each]), "held")
     shown = steps[source][-STEPS:]
     step = step if step in shown else (shown or [0])[-1]
     found = lab.samples_at(name, step) if source == "held" else lab.rollout_heads(name, step)
     rows = [held_line(each) if source == "held" else line(each) for each in found[:REPLIES]]
-    return {"run": name, "source": source, "sources": [each for each in SOURCES if steps[each]], "steps": shown, "step": step, "rows": rows,
-            "keeps": getattr(lab.recipe(name), "record", 0) > 0}
+    return {"run": name, "source": source, "sources": [each for each in SOURCES if steps[each]], "steps": [each for each in shown if each > known],
+            "step": step, "rows": rows, "record": getattr(lab.recipe(name), "record", None)}
 
 
 def line(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,9 +48,9 @@ def test_the_newest_step_is_shown_unless_a_recorded_one_is_asked_for(lab):
 
 def test_a_run_without_rollouts_says_whether_it_was_to_keep_any(lab):
     lab.store.add_run("ppo", RECIPE.replace(record=0.0).to_json(), 3)
-    assert ask(lab, 0, run="ppo-2", step=-1) == {"run": "ppo-2", "source": "held", "sources": [], "steps": [], "step": 0, "rows": [], "keeps": False}
+    assert ask(lab, 0, run="ppo-2", step=-1) == {"run": "ppo-2", "source": "held", "sources": [], "steps": [], "step": 0, "rows": [], "record": 0.0}
     lab.store.add_run("ppo", RECIPE.to_json(), 3)
-    assert ask(lab, 0, run="ppo-3", step=-1)["keeps"]
+    assert ask(lab, 0, run="ppo-3", step=-1)["record"] == 0.25
 
 
 def test_a_reply_has_every_quantity_for_every_token(lab):
@@ -84,6 +84,7 @@ def test_held_out_replies_come_first_and_practice_on_request(lab):
     assert (found["source"], found["sources"], found["steps"], found["step"]) == ("held", ["held", "practice"], [1, 5], 5)
     assert found["rows"][0] == {"place": 0, "prompt": "Do you sell tea?", "reply": "Yes 5", "score": 0.5, "gold": 1.5, "kl": 0.5, "reward": None, "tokens": 2, "finish": ""}
     assert ask(lab, 0, source="practice", step=-1)["steps"] == [1, 2]
+    assert ask(lab, 0, source="held", step=-1, known=1)["steps"] == [5], "a long list of steps is told once"
 
 
 def test_a_held_out_reply_stands_beside_every_other_look_at_its_prompt(lab):

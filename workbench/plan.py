@@ -151,7 +151,8 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     length = long(rows) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
-        return Load(4 if own else 3, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, recipe.batch * length, **lora)
+        roles, decoded = (4 if own else 3) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
+        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 

@@ -43,7 +43,7 @@ function reset(found) {
   have = found.run;
   to = -1;
   if (found.stage && found.stage !== stage) furnish(found.stage);
-  else charts.forEach((chart) => chart.clear());
+  else charts.forEach((chart) => wb.later(() => chart.clear())); // behind what is still to be drawn
   for (const tile of Object.values(tiles)) tile.first = null, put(tile.value, "–"), put(tile.was, "");
   looks = [];
   samples.clear();
@@ -103,7 +103,7 @@ async function look() {
   steer.show(found.steer);
   for (const chart of charts) chart.mark(found.steer, found.star);
   looks = looks.concat(found.samples);
-  if (["sft", "ppo"].includes(stage)) samples.update(found.run, stage === "ppo" ? found.step : looks.length);
+  if (["sft", "ppo"].includes(stage)) samples.update(found.run, found.step, looks.length);
   if (stage === "ppo") overdone.update(found.run, looks.length);
   return wb.LIVE.includes(found.state) ? 800 : 2500;
 }

@@ -2,6 +2,7 @@
 // as a heatmap of its tokens. Asks the server only while it is in sight, and never moves on under the eyes of somebody who has begun to read.
 wb.Samples = class {
   static COLUMNS = [["score", "score"], ["gold", "rule"], ["kl", "KL"], ["tokens", "tokens"]];
+  static REST = 5000; // milliseconds
   static SOURCES = {
     held: ["Held-out prompts", "The same prompts at every look, never practised on. Step 1 shows the SFT model, before any practice; every other look what its step left."],
     practice: ["Practice replies", "At each step PPO keeps a share of the replies that it practises on (knob record), as they were before the step's update."],
@@ -48,43 +49,47 @@ wb.Samples = class {
   }
 
   clear() {
-    Object.assign(this, { run: "", reached: "", steps: [], step: -1, rows: [], place: -1, follows: true, isStale: false, asked: "", drawn: "", source: "", chosenAgainst: "" });
+    Object.assign(this, { run: "", reached: "", askedAt: 0, shown: "", steps: [], step: -1, rows: [], place: -1, follows: true, isStale: false, asked: "", drawn: "", source: "", chosenAgainst: "" });
     for (const part of [this.control, this.list, this.card, this.heatmap.box, this.choices, this.about]) part.hidden = true;
     wb.put(this.empty, "While a run learns it answers the same few prompts again and again, and PPO keeps some of the replies that it practises on with the figures of every token. Here you read how they change: numbers can be fooled, reading cannot.");
     this.empty.hidden = false;
   }
 
-  update(run, step) {
-    const reached = `${run} ${step}`;
+  // Held-out replies are new at a look, practice at every step.
+  update(run, step, looks) {
+    const reached = `${run} ${this.shown === "practice" || !looks ? step : looks}`;
     if (reached === this.reached) return;
     Object.assign(this, { run, reached, isStale: true });
     this.look();
   }
 
+  // Steps that follow each other faster than anybody reads are not all asked for.
   look() {
-    if (!this.isStale || !this.isSeen || !this.run) return;
+    if (!this.isStale || !this.isSeen || !this.run || Date.now() - this.askedAt < wb.Samples.REST) return;
     this.isStale = false;
+    this.askedAt = Date.now();
     this.ask(this.follows ? -1 : this.step);
   }
 
   turn(source) {
-    Object.assign(this, { source, step: -1, place: -1, follows: true, rows: [], chosenAgainst: "" });
+    Object.assign(this, { source, step: -1, place: -1, follows: true, rows: [], steps: [], chosenAgainst: "" });
     this.ask(-1);
   }
 
   async ask(step) {
-    const asked = (this.asked = `${this.source} ${step} ${this.reached}`), found = await this.server.replies({ run: this.run, source: this.source, step });
+    const asked = (this.asked = `${this.source} ${step} ${this.reached}`), found = await this.server.replies({ run: this.run, source: this.source, step, known: this.steps.at(-1) ?? -1 });
     if (asked !== this.asked) return;
     if (found.error) return wb.put(this.empty, found.error), void (this.empty.hidden = false);
-    this.steps = found.steps;
-    this.slider.max = Math.max(0, found.steps.length - 1);
-    this.slider.value = found.steps.indexOf(found.step);
-    this.control.hidden = found.steps.length < 2;
+    this.source = found.source; // stays what it is, whatever comes later
+    this.steps = this.steps.concat(found.steps);
+    this.slider.max = Math.max(0, this.steps.length - 1);
+    this.slider.value = this.steps.indexOf(found.step);
+    this.control.hidden = this.steps.length < 2;
     this.empty.hidden = found.rows.length > 0;
     this.choices.hidden = found.sources.length < 2;
     for (const choice of this.choices.children) choice.setAttribute("aria-pressed", choice.name === found.source);
     this.about.hidden = this.list.hidden = this.card.hidden = !found.rows.length;
-    wb.put(this.about, wb.Samples.SOURCES[found.source][1]);
+    wb.put(this.about, wb.Samples.SOURCES[found.source][1] + (found.record === 0 ? " This run keeps no practice replies: its knob record is 0." : ""));
     wb.put(this.label, String(found.step));
     if (!found.rows.length) return void (this.heatmap.box.hidden = true);
     if (found.step === this.step && found.source === this.shown && found.rows.length === this.rows.length) return;
