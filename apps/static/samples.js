@@ -65,7 +65,10 @@ wb.Samples = class {
 
   // Steps that follow each other faster than anybody reads are not all asked for.
   look() {
-    if (!this.isStale || !this.isSeen || !this.run || Date.now() - this.askedAt < wb.Samples.REST) return;
+    if (!this.isStale || !this.isSeen || !this.run) return;
+    const rest = wb.Samples.REST - (Date.now() - this.askedAt);
+    clearTimeout(this.again);
+    if (rest > 0) return void (this.again = setTimeout(() => this.look(), rest));
     this.isStale = false;
     this.askedAt = Date.now();
     this.ask(this.follows ? -1 : this.step);
