@@ -68,7 +68,7 @@ def test_the_app_answers_behind_the_guard(lab: Lab) -> None:
             client.headers["authorization"] = "Bearer token-of-this-test"
             page = await client.get("/")
             assert page.status_code == 200 and "RLHF Workbench" in page.text
-            for name in ("workbench.js", "charts.js", "samples.js", "heatmap.js", "rollouts.js", "plotly.min.js"):
+            for name in ("workbench.js", "charts.js", "samples.js", "heatmap.js", "overdone.js", "overlay.js", "plotly.min.js"):
                 assert (await client.get(f"/static/{name}")).status_code == 200
             for path in ("/static/../serve.py", "/gradio_api/file=/etc/passwd", f"/gradio_api/file={lab.home}/lab.db", "/openapi.json"):
                 assert (await client.get(path)).status_code in (403, 404)
