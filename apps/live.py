@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from apps import overdone, pipeline, results, samples, steer, verbs
+from apps import overdone, pipeline, samples, steer, verbs
 from apps.page import panel, public, tag_of
-from workbench import bands, curves, doctor, plots
+from workbench import bands, curves, doctor, plots, results
 from workbench.lab import Lab
 from workbench.recipes import RECIPES
 from workbench.records import Run
@@ -91,7 +91,7 @@ def news(lab: Lab, run: Run | None, have: str, after: int, stage: str, looked: i
         "reset": reset, "to": to, "series": curves_now, "runs": listed,
         "health": health(lab, run) if reset or curves_now and is_due(run, after) else None, "star": lab.best_step(run.id) if run.stage == "ppo" else None,
         "steer": steer.state(lab, run), "samples": curves.looked(lab.store, run.id, -1 if reset else looked)[-LOOKS:], "canResume": run.state in verbs.RESUMABLE,
-        "result": results.read(lab, run) if run.stage == "evaluate" and run.state == "done" else None,
+        "result": results.read(run, lab.recipe(run.id)) if run.stage == "evaluate" and run.state == "done" else None,
     }
 
 

@@ -16,6 +16,7 @@ from workbench.progress import counter
 from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
+from workbench.reported import Reported
 from workbench.scored import Scoring
 from workbench.steered import Steered
 from workbench.store import Store
@@ -25,7 +26,7 @@ from workbench.watched import Watched
 DOCTORED = (100, 2000)  # of a long run the doctor reads the first and the last steps: what happens now, and where it began
 
 
-class Lab(Steered, Recorded, Watched, Trusted, Scoring, Judged):
+class Lab(Steered, Recorded, Watched, Trusted, Scoring, Judged, Reported):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:

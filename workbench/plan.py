@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import checks, corpus
+from workbench import checks, corpus, rewards
 from workbench.corpus import Demonstration, Preference, Prompt
 from workbench.errors import ModelError
 from workbench.recipes import (
@@ -141,7 +141,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
         rows = corpus.rows(store, recipe.preferences, "preferences")
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
+        return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
     if isinstance(recipe, JudgeRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
     if isinstance(recipe, ReviseRecipe):
@@ -151,7 +151,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     length = long(rows) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
-        roles, decoded = (4 if own else 3) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
+        roles, decoded = 2 + own + len(rewards.runs(recipe.reward)) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
         return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
