@@ -148,7 +148,7 @@ def test_what_seldom_changes_is_sent_once(lab: Lab) -> None:
     assert set(first["tags"]) == {"runs", "steer", "result"} <= set(first)
     again = live.trimmed(live.news(lab, lab.run(name), name, 3, "sft", 3), first["tags"])
     assert not again["tags"] and not {"runs", "steer", "result"} & set(again) and again["samples"] == []
-    lab.start(lab.recipe(name))
+    lab.store.add_run("sft", lab.recipe(name).to_json(), 3)
     assert set(live.trimmed(live.news(lab, lab.run(name), name, 3, "sft", 3), first["tags"])["tags"]) == {"runs"}
 
 
