@@ -98,15 +98,20 @@ def news(lab: Lab, run: Run | None, have: str, after: int, stage: str, looked: i
 def whole(lab: Lab, run: Run) -> dict[str, list[list[Any]]]:
     """A long run's curves so far, thinned by the store."""
     found = {key: curves.thinned(lab.store, run.id, key, run.step, POINTS) for key in shown(run.stage)}
-    return {key: [list(axis) for axis in zip(*points, strict=True)] for key, points in found.items() if points}
+    return {key: [[step for step, _ in points], [short(value) for _, value in points]] for key, points in found.items() if points}
 
 
 def series(rows: Sequence[tuple[int, str, float | None]]) -> dict[str, list[list[Any]]]:
     """Per metric its steps and values, thinned."""
     found: dict[str, list[tuple[int, float | None]]] = {}
     for step, key, value in rows:
-        found.setdefault(key, []).append((step, value))
+        found.setdefault(key, []).append((step, short(value)))
     return {key: [list(axis) for axis in zip(*thin(points), strict=True)] for key, points in found.items()}
+
+
+def short(value: float | None) -> float | None:
+    """Five digits: more than a chart can show."""
+    return None if value is None else float(f"{value:.5g}")
 
 
 def thin(points: list[tuple[int, float | None]], limit: int = POINTS) -> list[tuple[int, float | None]]:

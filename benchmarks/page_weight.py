@@ -99,6 +99,8 @@ def measure(url: str, steps: int, seconds: float) -> dict[str, float]:
         wire = Wire(page)
         page.goto(url)
         page.wait_for_function(f"(n) => ({CURVES})() >= n", arg=steps)
+        page.locator("#tab-ppo summary", has_text="More curves").click()
+        page.wait_for_timeout(3000)
         drawn = page.evaluate("() => [performance.now(), [...document.querySelectorAll('#tab-ppo .wb-chart .js-plotly-plot')].filter((p) => p.offsetParent).length]")
         page.wait_for_timeout(5000)
         first = (wire.received, wire.sent, wire.requests, page.evaluate("() => performance.now()"))
@@ -108,7 +110,7 @@ def measure(url: str, steps: int, seconds: float) -> dict[str, float]:
         browser.close()
     loading = [length for start, length in tasks if start < first[3]]
     running = [length for start, length in tasks if start >= first[3]]
-    return {"charts": drawn[1], "seconds to the curves": drawn[0] / 1000, "kB to the curves": first[0] / 1000, "bytes received per second": (wire.received - first[0]) / lasted * 1000,
+    return {"charts": drawn[1], "MB to the curves": first[0] / 1e6, "bytes received per second": (wire.received - first[0]) / lasted * 1000,
             "bytes sent per second": (wire.sent - first[1]) / lasted * 1000, "requests per second": (wire.requests - first[2]) / lasted * 1000,
             "longest task while loading (ms)": max(loading, default=0.0), "longest task while running (ms)": max(running, default=0.0)}
 

@@ -33,7 +33,7 @@ function furnish(name) {
     const meaning = spec.metrics[key], value = el("b", "wb-number", "–"), was = el("small", "wb-number", "");
     tiles[key] = { value, was, first: null };
     return el("div", "wb-tile", null, el("span", "wb-tile-head", null, el("span", "", meaning.title), wb.tip(meaning.help, meaning.healthy)),
-      el("span", "", null, value, meaning.unit ? el("em", "", " " + meaning.unit) : null), was);
+      el("span", "", null, value, meaning.unit === "share" ? null : el("em", "", " " + meaning.unit)), was);
   }));
   samples.box.hidden = !["sft", "ppo"].includes(name) || props.is_now;
   overdone.box.hidden = name !== "ppo" || props.is_now;
@@ -105,7 +105,8 @@ async function look() {
   looks = looks.concat(found.samples);
   if (["sft", "ppo"].includes(stage)) samples.update(found.run, found.step, looks.length);
   if (stage === "ppo") overdone.update(found.run, looks.length);
-  return wb.LIVE.includes(found.state) ? 800 : 2500;
+  // A glance takes a second or two; asking more often than steps come would only cost bytes.
+  return wb.LIVE.includes(found.state) ? Math.min(2000, Math.max(800, 2000 * found.pace)) : 2500;
 }
 
 root.hidden = !props.picks;

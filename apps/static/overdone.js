@@ -65,6 +65,6 @@ wb.Overdone = class {
   }
 
   static axes(revision) {
-    return { dragmode: "zoom", uirevision: revision, xaxis: { title: { text: "KL per reply (nats)" } }, yaxis: { title: { text: "score" } } };
+    return { dragmode: "zoom", uirevision: revision, xaxis: { title: { text: "KL per reply (nats)" }, rangemode: "tozero" }, yaxis: { title: { text: "score" } } };
   }
 };

@@ -23,7 +23,7 @@ function line(stage) {
 wb.poll(element, async () => {
   const found = await server.look({ tag });
   if (found.error) return 4000;
-  if (found.same) return 2000;
+  if (found.same) return 3000;
   tag = found.tag;
   for (const stage of found.stages) {
     const { dot, text, made } = lines[stage.id] || line(stage);
