@@ -75,8 +75,8 @@ def test_the_page_gets_looks_fit_star_and_best_of_n(lab):
 
 def test_the_figure_of_a_notebook_has_the_same(lab):
     names = [trace.name for trace in lab.plot_gold(logged(lab, OVERDONE)).data]
-    assert names == ["95 % of the fit", "d(α - β ln d)", "proxy (SFT spreads)", "gold (points)"]
-    assert [trace.name for trace in lab.plot_gold(logged(lab, HEALTHY[:2])).data] == ["proxy (SFT spreads)", "gold (points)"]
+    assert names == ["95 % of the fit", "d(α - β ln d)", "proxy (SFT sd)", "gold (points)"]
+    assert [trace.name for trace in lab.plot_gold(logged(lab, HEALTHY[:2])).data] == ["proxy (SFT sd)", "gold (points)"]
 
 
 # --- several runs on one chart
