@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
@@ -72,6 +73,18 @@ class Pair(NamedTuple):
     b: str
     same: Share
     kappa: float | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the annotators of a lab agree; kappa for two of them is in `pairs`."""
+
+    annotators: list[Annotator]
+    pairs: list[Pair]
+    alpha: float | None  # Krippendorff's, of all people
+    people: Share  # how often two people give a pair of replies the same verdict
+    itself: Share  # how often people repeat their own verdict
+    ceiling: Ceiling
 
 
 # --- votes
@@ -202,8 +215,9 @@ def ceiling(votes: Sequence[Vote]) -> Ceiling:
             why = f"{whose} on {found.rate:.0%} of the pairs of {found.n} comparisons that were judged twice"
             return Ceiling(rate, low, high, found.rate, found.n, who, why)
     most = max(found.n for found, _ in looked)
-    what = f"only {most} comparison{'s were' if most > 1 else ' was'} judged twice; from {ENOUGH} on" if most else "no comparison was judged twice; once some are,"
-    return Ceiling(None, None, None, None, most, "", f"{what} the noise ceiling can be said")
+    what = f"only {most} comparison{'s were' if most > 1 else ' was'} judged twice; from {ENOUGH} on"
+    why = f"{what if most else 'no comparison was judged twice; once some are,'} the noise ceiling can be said"
+    return Ceiling(None, None, None, None, most, "", why)
 
 
 def best_accuracy(agreement: float) -> float:
@@ -215,7 +229,7 @@ def best_accuracy(agreement: float) -> float:
 
 
 def annotators(votes: Sequence[Vote]) -> list[Annotator]:
-    """Everybody's habits, the busiest first."""
+    """Everybody's habits: people before models, the busiest first."""
     met, again = between(votes), within(votes)
     found = []
     for group in grouped(votes, lambda v: v.annotator):
@@ -224,7 +238,7 @@ def annotators(votes: Sequence[Vote]) -> list[Annotator]:
         first, chance = first_side(group)
         found.append(Annotator(name, group[0].source, len(group), statistics.median(times) if times else None, first, chance,
                                same([pair for pair in again if pair[0].annotator == name]), same([p for p in others if p[1].source != JUDGE])))
-    return sorted(found, key=lambda each: (-each.judged, each.name))
+    return sorted(found, key=lambda each: (each.source == JUDGE, -each.judged, each.name))
 
 
 def pairs(votes: Sequence[Vote]) -> list[Pair]:
@@ -235,3 +249,9 @@ def pairs(votes: Sequence[Vote]) -> list[Pair]:
         found.setdefault((a.annotator, b.annotator), []).append((a, b))
     made = [Pair(*names, same(met), kappa(met)) for names, met in found.items()]
     return sorted(made, key=lambda each: -each.same.n)
+
+
+def report(votes: Sequence[Vote]) -> Agreement:
+    """All of it; what models judged is beside people and never among them."""
+    people = [vote for vote in votes if vote.source != JUDGE]
+    return Agreement(annotators(votes), pairs(votes), alpha(people), same(between(people)), same(within(people)), ceiling(people))

@@ -30,6 +30,7 @@ BANDS: dict[str, Band] = {
     "kl_tok": Band(-0.05, 0.5, "above, a run is given up; heuristic"),
     "approx_kl": Band(-0.02, 0.1, "more in one update and the clipped objective no longer holds; heuristic"),
     "clipfrac": Band(0.0, 0.3, "above, most of an update is thrown away; heuristic"),
+    "value_clipfrac": Band(0.0, 0.5, "above, the value model moves further than its clip lets count; heuristic"),
     "ratio_max": Band(0.0, 10.0, "TRL 0.11 skips a batch whose mean ratio is above 10"),
     "explained_variance": Band(0.0, 1.0, "below 0 the value model is worse than guessing the mean; Stable-Baselines3's convention"),
     "score": Band(-0.5, 5.0, "SFT scores 0, and PPO cuts scores off at 5 spreads"),

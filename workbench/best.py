@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workbench import curves, kept
@@ -18,9 +18,13 @@ def step_of(store: Store, home: Path, run: Run) -> int | None:
     Those are the steps whose checkpoints are kept, and the last one, which the adapter holds. The first look is no candidate:
     it shows the SFT model.
     """
-    golds = curves.series(store, run.id, [JUDGED_BY]).get(JUDGED_BY, {})
-    there = {*kept.steps(home, run.id), run.step}
-    return highest({step: gold for step, gold in golds.items() if step in there and step > 1})
+    return highest(at_looks(store, run.id, [*kept.steps(home, run.id), run.step]))
+
+
+def at_looks(store: Store, run: str, steps: Sequence[int]) -> dict[int, float]:
+    """The held-out gold score of those of the steps at which somebody looked."""
+    golds = curves.series(store, run, [JUDGED_BY]).get(JUDGED_BY, {})
+    return {step: gold for step, gold in golds.items() if step in steps and step > 1}
 
 
 def highest(golds: Mapping[int, float]) -> int | None:
