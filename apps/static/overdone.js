@@ -47,15 +47,15 @@ wb.Overdone = class {
     if (best.length && judged.length) traces.push({ type: "scatter", x: best.map((one) => Math.sqrt(one[1])), y: best.map((one) => one[2] - zero), text: best.map((one) => `best of ${one[0]}, gold`), mode: "lines", line: { color: GREY, width: 1.5, dash: "dash" }, hovertemplate: "%{text}: %{y:+.2f}<extra></extra>" });
     traces.push({ type: "scatter", x: at(1), y: at(2), text: at(0), mode: "lines+markers", line: { color: GREEN, width: 1.5 }, marker: { size: 5 }, hovertemplate: "step %{text}: proxy %{y:+.2f}<extra></extra>" });
     traces.push({ type: "scatter", x: judged.map((look) => look[1]), y: judged.map((look) => look[3]), text: judged.map((look) => look[0]), mode: "markers", error_y: { type: "data", array: judged.map((look) => look[4]), color: BLUE + "88", thickness: 1, width: 2 },
-      marker: { color: BLUE, size: judged.map((look) => (look[0] === star ? 14 : 6)), symbol: judged.map((look) => (look[0] === star ? "star" : "circle")) }, hovertemplate: "step %{text}: gold %{y:+.2f}<extra></extra>" });
+      marker: { color: BLUE, line: { width: 0 }, size: judged.map((look) => (look[0] === star ? 14 : 6)), symbol: judged.map((look) => (look[0] === star ? "star" : "circle")) }, hovertemplate: "step %{text}: gold %{y:+.2f}<extra></extra>" });
     this.gold.show("Green: proxy. Blue: gold" + (star && judged.length > 1 ? `, ★ best at step ${star}.` : ".") + (best.length && judged.length ? " Grey: best of n, gold." : ""), traces,
       { dragmode: "zoom", uirevision: this.run, xaxis: { title: { text: "drift from SFT (root of KL, nats)" }, rangemode: "tozero" }, yaxis: { title: { text: "gain over SFT" } } });
   }
 
   drawFrontier({ steps, best }) {
     if (!steps.length) return;
-    this.frontier.show("A point per step, darker later" + (best.length ? "; grey: best of n without training." : "."), [...wb.Overdone.reference(best),
-      { type: "scatter", mode: "markers", x: steps.map((one) => one[1]), y: steps.map((one) => one[2]), text: steps.map((one) => one[0]), marker: { size: 6, color: "#2f9e63", opacity: steps.map((_, at) => 0.25 + (0.75 * (at + 1)) / steps.length) }, hovertemplate: "step %{text}: score %{y:.2f} at %{x:.2f} nats<extra></extra>" }],
+    this.frontier.show("KL counts, in nats, how differently from SFT the policy speaks. A point per step, fainter earlier" + (best.length ? "; grey: best of n without training." : "."), [...wb.Overdone.reference(best),
+      { type: "scatter", mode: "markers", x: steps.map((one) => one[1]), y: steps.map((one) => one[2]), text: steps.map((one) => one[0]), marker: { size: 6, color: "#2f9e63", line: { width: 0 }, opacity: steps.map((_, at) => 0.25 + (0.75 * (at + 1)) / steps.length) }, hovertemplate: "step %{text}: score %{y:.2f} at %{x:.2f} nats<extra></extra>" }],
       wb.Overdone.axes(this.run));
   }
 
