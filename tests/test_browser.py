@@ -236,6 +236,23 @@ def test_a_reward_model_learns_from_the_rankings(visit: Visit) -> None:
     visit.sees_state("reward-1", "done")
 
 
+def test_the_reward_model_is_judged_in_words_and_scores_what_is_typed(visit: Visit) -> None:
+    panel = visit.page.locator("#tab-reward")
+    expect(panel.locator(".wb-worth .wb-verdict")).to_contain_text("reward-1: ", timeout=SECONDS * 1000)
+    expect(panel.locator(".wb-evidence .wb-chart").first).to_contain_text("pairs the right way round")
+    panel.get_by_test_id("pad-reward").fill("reward-1 - 0.5*length")
+    panel.get_by_test_id("pad-A").fill(HOSTILE)
+    expect(panel.locator(".wb-pad-score b").first).not_to_have_text("–", timeout=WORK_SECONDS * 1000)
+    expect(panel.locator(".wb-trace").first).to_have_text(HOSTILE)
+    expect(panel.locator(".wb-piece")).to_have_count(len(HOSTILE), timeout=WORK_SECONDS * 1000)  # the toy's tokens are letters
+    before = panel.locator(".wb-pad-score b").first.inner_text()
+    panel.get_by_test_id("pad-A").fill("Yes")
+    expect(panel.locator(".wb-piece")).to_have_count(3, timeout=WORK_SECONDS * 1000)
+    assert panel.locator(".wb-pad-score b").first.inner_text() != before
+    panel.get_by_test_id("pad-reward").fill("reward-1 +")
+    expect(panel.locator(".wb-pad")).to_contain_text("a reward is missing at its end")
+
+
 def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:
     visit.open("ppo")
     visit.set("ppo", steps=60, batch=4, reply_tokens=8)
