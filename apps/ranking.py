@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench import packs, votes
-from workbench.errors import CorpusError, LabError, NotFound
+from workbench import judgements, packs, votes
+from workbench.errors import CorpusError, NotFound
 from workbench.lab import Lab
 from workbench.recipes import ReplyRecipe
-from workbench.records import LIVE, Comparison
+from workbench.records import LIVE, Comparison, Judgement
 
 LETTERS = "ABCDEFGH"
 RECENT = 500  # judgements behind pace and position bias: recent habits matter, and reading them stays quick
 PAGE_ROWS = 20
-MADE_BY_HAND = "kind='ranking' and source='human'"
+OF_THE_DESK = "comparison in (select id from comparisons where kind='ranking')"
 ELSEWHERE = "That one was already ranked elsewhere, perhaps in another browser tab; nothing was overwritten. Here is the next."
 
 
@@ -36,13 +36,15 @@ def to_ranking(groups: Sequence[Sequence[int]], shown: Sequence[int]) -> list[li
     return [[shown[card] for card in group] for group in full]
 
 
-def in_letters(comparison: Comparison) -> str:
-    """A judgement in the letters its judge saw: "B > A = D, C not ranked"."""
-    if comparison.state != "judged" or not comparison.ranking:
-        return {"bad": "all bad", "skipped": "skipped"}.get(comparison.state, comparison.state)
-    letter = {reply: LETTERS[card] for card, reply in enumerate(comparison.shown)}
-    ranked = " > ".join(" = ".join(sorted(letter[r] for r in group)) for group in comparison.ranking)
-    left_out = sorted(set(letter.values()) - {letter[r] for group in comparison.ranking for r in group})
+def in_letters(judgement: Judgement) -> str:
+    """A judgement in the letters its annotator saw: "B > A = D, C not ranked"; a reply of their own is "yours"."""
+    if judgement.state != "judged":
+        return {"bad": "all bad"}.get(judgement.state, judgement.state)
+    letter = {reply: LETTERS[card] for card, reply in enumerate(judgement.shown)}
+    if judgement.written is not None:
+        letter[judgement.written] = "yours"
+    ranked = " > ".join(" = ".join(sorted(letter.get(r, "another's") for r in group)) for group in judgement.ranking)
+    left_out = sorted(set(letter.values()) - {letter.get(r) for group in judgement.ranking for r in group})
     return f"{ranked}, {' '.join(left_out)} not ranked" if left_out else ranked
 
 
@@ -76,70 +78,63 @@ class Desk:
 
     def rank_next(self, question: dict[str, Any]) -> dict[str, Any]:
         """The comparison asked for while it still waits, else the oldest that waits; and how far the judge is."""
-        return self._state(int(question.get("id") or 0))
+        return self._state(annotator_of(question), int(question.get("id") or 0))
 
     def rank_save(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Stores a judgement, then gives the next comparison; never overwrites one made elsewhere."""
-        number, choice, annotator = int(question["id"]), str(question["choice"]), annotator_of(question)
-        comparison = self.lab.store.comparison(number)
-        if comparison.state != "ready":
-            return {**self._state(), "note": ELSEWHERE}
-        if choice == "skip":
-            self.lab.skip(number, annotator=annotator)
-        elif choice == "bad":
-            self.lab.judge_bad(number, annotator=annotator, seconds=seconds_of(question))
-        else:
-            self.lab.judge(number, to_ranking(question["groups"], comparison.shown), annotator=annotator,
-                           rubric=rubric(self.lab, comparison)["version"], seconds=seconds_of(question))
-        return {**self._state(), "last": in_letters(self.lab.store.comparison(number))}
+        """Stores a judgement, then gives the next comparison; never overwrites one that this annotator made elsewhere."""
+        comparison, choice, annotator = self.lab.store.comparison(int(question["id"])), str(question["choice"]), annotator_of(question)
+        state = {"skip": "skipped", "bad": "bad"}.get(choice, "judged")
+        judgement = Judgement(comparison.id, annotator, state, to_ranking(question["groups"], comparison.shown) if state == "judged" else [],
+                              comparison.shown, seconds=seconds_of(question), rubric=rubric(self.lab, comparison)["version"])
+        if not self.lab.vote(judgement):
+            return {**self._state(annotator), "note": ELSEWHERE}
+        return {**self._state(annotator), "last": in_letters(judgement)}
 
     def rank_undo(self, question: dict[str, Any]) -> dict[str, Any]:
         """Takes back a judgement, or this annotator's last one, and brings its comparison back."""
-        number = int(question.get("id") or 0) or self._last_by(annotator_of(question))
-        found = self.lab.store.comparison(number)
-        if found.kind != "ranking" or found.judged is None:
-            raise LabError(f"comparison {number} ({found.kind}, {found.state}) holds no judgement of this tab; nothing was changed")
-        self.lab.undo_judgement(number)
-        return self._state(number)
+        number, annotator = int(question.get("judgement") or 0), annotator_of(question)
+        found = self._past("id=?", number) if number else self._past("annotator=?", annotator, limit=1)
+        if not found:
+            what = f"judgement {number} is not of this tab, or was taken back" if number else f"{annotator} has judged nothing yet"
+            raise NotFound(f"{what}; there is nothing to take back")
+        self.lab.take_back(found)
+        return self._state(annotator, found[0].comparison)
 
     def rank_past(self, question: dict[str, Any]) -> dict[str, Any]:
         """A page of past judgements, newest first."""
-        found = self.lab.store.comparisons("kind='ranking' and judged is not null", newest=True)
-        rows, page, pages = page_of(sorted(found, key=lambda c: -(c.judged or 0)), int(question.get("page") or 0))
-        return {"rows": [past_row(c) for c in rows], "page": page, "pages": pages, "total": len(found)}
+        found = self._past()
+        rows, page, pages = page_of(found, int(question.get("page") or 0))
+        return {"rows": [past_row(each, self.lab.store.comparison(each.comparison)) for each in rows], "page": page, "pages": pages, "total": len(found)}
 
-    def _last_by(self, annotator: str) -> int:
-        mine = self.lab.store.comparisons(f"{MADE_BY_HAND} and judged is not null and annotator=?", annotator)
-        if not mine:
-            raise NotFound(f"{annotator} has judged nothing yet; there is nothing to take back")
-        return max(mine, key=lambda c: c.judged or 0).id
+    def _past(self, where: str = "1", *values: Any, limit: int = 1_000_000) -> list[Judgement]:
+        """Judgements made at the desk, newest first."""
+        return judgements.read(self.lab.store, f"{OF_THE_DESK} and {where}", *values, newest=True, limit=limit)
 
-    def _state(self, wanted: int = 0) -> dict[str, Any]:
+    def _state(self, annotator: str, wanted: int = 0) -> dict[str, Any]:
         found = self.lab.store.comparisons("id=? and kind='ranking' and state='ready'", wanted) if wanted else []
         found = found or self.lab.to_rank()
-        counts, recent = self.lab.ranking_counts(), self.lab.store.comparisons(MADE_BY_HAND, limit=RECENT, newest=True)
+        counts, recent = self.lab.ranking_counts(), self._past("annotator=?", annotator, limit=RECENT)
         return {
             "item": item(found[0]) if found else None, "rubric": rubric(self.lab, found[0] if found else None),
-            "done": counts.get("judged", 0), "aside": counts.get("bad", 0) + counts.get("skipped", 0),
-            "to_do": counts.get("ready", 0), "pace": votes.pace_seconds(recent),
-            "first": votes.first_side_rate(recent), "chance": chance(recent),
+            "done": counts.get("judged", 0), "to_do": counts.get("ready", 0), "aside": counts.get("bad", 0) + counts.get("skipped", 0),
+            "pace": votes.pace_seconds(recent), "first": votes.first_side_rate(recent), "chance": chance(recent),
             "writing": [{"id": r.id, "state": r.state, "step": r.step, "total": r.total}
                         for r in self.lab.list_runs() if r.stage == "replies" and r.state in LIVE],
         }
 
 
-def chance(comparisons: Sequence[Comparison]) -> float:
+def chance(found: Sequence[Judgement]) -> float:
     """How often the first card would be best if its place did not matter."""
-    sizes = [len(c.shown) for c in comparisons if c.state == "judged"]
+    sizes = [len(each.shown) for each in found if each.state == "judged"]
     return sum(1 / size for size in sizes) / len(sizes) if sizes else 0.0
 
 
-def past_row(comparison: Comparison) -> dict[str, Any]:
+def past_row(judgement: Judgement, comparison: Comparison) -> dict[str, Any]:
     """A judgement for the list: names are shown, for it is made."""
-    best = comparison.replies[comparison.ranking[0][0]] if comparison.ranking else None
+    best = comparison.replies[judgement.ranking[0][0]] if judgement.ranking else None
     return {
-        "id": comparison.id, "judged": comparison.judged, "annotator": comparison.annotator or comparison.source,
-        "source": comparison.source, "verdict": in_letters(comparison), "prompt": comparison.prompt[-1]["content"],
+        "id": judgement.id, "comparison": comparison.id, "judged": judgement.created, "annotator": judgement.annotator or judgement.source,
+        "source": judgement.source, "verdict": in_letters(judgement), "prompt": comparison.prompt[-1]["content"],
         "best": best.text if best else "", "adapter": best.adapter if best else "",
     }
 

@@ -10,6 +10,7 @@ from workbench import formats
 from workbench.corpus import Demonstration, Preference, Text
 from workbench.errors import CorpusError, LabError, NotFound
 from workbench.lab import Lab
+from workbench.records import Judgement
 
 ASKED = [{"role": "user", "content": "Are you open?"}]
 
@@ -55,9 +56,9 @@ def test_nonsense_is_no_ranking(groups):
 
 
 def test_a_judgement_reads_in_the_letters_its_judge_saw(lab):
-    found = lab.store.comparison(add(lab, texts=("a", "b", "c", "d"), shown=(3, 1, 2, 0)))
-    judged = replace(found, state="judged", ranking=[[3], [0, 2]])
+    judged = Judgement(1, "me", "judged", [[3], [0, 2]], shown=[3, 1, 2, 0])
     assert ranking.in_letters(judged) == "A > C = D, B not ranked"
+    assert ranking.in_letters(replace(judged, ranking=[[4], [3], [0, 2]], written=4)) == "yours > A > C = D, B not ranked"
 
 
 # --- the ranking desk
@@ -72,16 +73,17 @@ def test_a_judge_sees_texts_but_no_names(lab):
 def test_a_vote_is_stored_and_the_next_item_comes(lab):
     first, second = add(lab), add(lab)
     state = ranking.Desk(lab).rank_save({"id": first, "choice": "ranking", "groups": [[0], [1]], "annotator": " Ada  L ", "seconds": 4.2})
-    stored = lab.store.comparison(first)
+    [stored] = lab.store.comparison(first).judgements
     assert (stored.ranking, stored.annotator, stored.seconds, stored.state) == ([[2], [0]], "Ada L", 4.2, "judged")
     assert (state["item"]["id"], state["done"], state["to_do"]) == (second, 1, 1)
 
 
-def test_a_judgement_made_elsewhere_is_not_overwritten(lab):
-    number = add(lab)
-    lab.judge(number, [[0], [1]], annotator="other")
-    state = ranking.Desk(lab).rank_save({"id": number, "choice": "bad", "annotator": "me"})
-    assert "already ranked elsewhere" in state["note"] and lab.store.comparison(number).annotator == "other"
+def test_a_judgement_made_elsewhere_is_not_overwritten_and_anothers_stands_beside_it(lab):
+    number, desk = add(lab), ranking.Desk(lab)
+    lab.judge(number, [[0], [1]], annotator="me")
+    assert "already ranked elsewhere" in desk.rank_save({"id": number, "choice": "bad", "annotator": "me"})["note"]
+    assert "note" not in desk.rank_save({"id": number, "choice": "bad", "annotator": "other"})
+    assert [(each.annotator, each.state) for each in lab.store.comparison(number).judgements] == [("me", "judged"), ("other", "bad")]
 
 
 def test_undo_brings_back_the_last_item_of_this_judge(lab):
@@ -101,8 +103,10 @@ def test_undo_without_a_judgement_says_so(lab):
 def test_undo_touches_rankings_only(lab):
     number = add(lab, kind="chat", texts=("x", "y"), shown=(0, 1), state="ready")
     lab.judge(number, [[0], [1]])
-    with pytest.raises(LabError):
-        ranking.Desk(lab).rank_undo({"id": number})
+    with pytest.raises(NotFound, match="not of this tab"):
+        ranking.Desk(lab).rank_undo({"judgement": lab.judgements()[0].id})
+    with pytest.raises(NotFound, match="has judged nothing yet"):
+        ranking.Desk(lab).rank_undo({"annotator": "me"})
     assert lab.store.comparison(number).state == "judged"
 
 
@@ -110,7 +114,7 @@ def test_past_judgements_come_newest_first(lab):
     numbers = [add(lab) for _ in range(3)]
     for number in reversed(numbers):
         lab.judge(number, [[0], [1]])
-    assert [row["id"] for row in ranking.Desk(lab).rank_past({})["rows"]] == numbers
+    assert [row["comparison"] for row in ranking.Desk(lab).rank_past({})["rows"]] == numbers
 
 
 def test_a_pause_is_not_a_reading_time():
@@ -143,7 +147,7 @@ def test_blind_panes_have_no_names_until_the_vote(lab):
 def test_a_vote_with_names_in_view_is_not_called_blind(lab):
     number = chat(lab)
     talk.Talk(lab).talk_vote({"number": number, "blind": True, "named": True, "choice": "tie"})
-    assert lab.store.comparison(number).rubric == "compare, names shown"
+    assert lab.judgements()[0].rubric == "compare, names shown"
 
 
 def test_a_second_vote_is_refused_and_undo_opens_it_again(lab):

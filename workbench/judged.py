@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import agreement, constitution, feedback, library, principled
+from workbench import agreement, constitution, feedback, judgements, library, principled
 from workbench.agreement import Annotator, Ceiling, Pair, Share, Vote
 from workbench.corpus import Demonstration
 from workbench.errors import CorpusError
@@ -54,8 +54,9 @@ class Judged:
 
     def votes(self) -> list[Vote]:
         """Every ranking of this lab as agreement needs it, people's first, then models'."""
-        found = [Vote(c.settings.get("repeat_of") or c.id, c.annotator or c.source, c.ranking, c.shown, c.seconds, c.source)
-                 for c in self.store.comparisons("state='judged' and ranking is not null and kind<>'evaluation'") if c.ranking]
+        counted = {c.id for c in self.store.comparisons("state='judged' and kind<>'evaluation'")}
+        found = [Vote(j.comparison, j.annotator or j.source, j.ranking, j.shown, j.seconds, j.source)
+                 for j in judgements.read(self.store, "state='judged'") if j.comparison in counted]
         return found + [feedback.as_vote(verdict) for verdict in self.verdicts()]
 
     def agreement(self) -> Agreement:

@@ -53,4 +53,22 @@ create table verdicts(
 create table revisions(
     run text not null, step integer not null, place integer not null, record text not null, primary key(run, step, place)) without rowid;
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS)  # versions 2, 3, ...
+JUDGEMENTS = """
+create table judgements(
+    id integer primary key, comparison integer not null, annotator text not null, state text not null, ranking text not null,
+    shown text not null, source text not null, rubric text not null default '', seconds real, strength integer not null default 0,
+    tags text not null default '[]', comment text not null default '', ratings text not null default '[]', written integer,
+    repeat_of integer, created real not null);
+create unique index one_judgement_each on judgements(comparison, annotator) where repeat_of is null;
+create unique index one_repeat_each on judgements(repeat_of) where repeat_of is not null;
+insert into judgements(comparison, annotator, state, ranking, shown, source, rubric, seconds, created)
+    select id, annotator, state, coalesce(ranking, '[]'), shown, source, rubric, seconds, coalesce(judged, created)
+    from comparisons where state in ('judged', 'bad', 'skipped');
+alter table comparisons drop column ranking;
+alter table comparisons drop column source;
+alter table comparisons drop column annotator;
+alter table comparisons drop column rubric;
+alter table comparisons drop column seconds;
+alter table comparisons drop column judged;
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, JUDGEMENTS)  # versions 2, 3, ...
