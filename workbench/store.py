@@ -200,7 +200,7 @@ class Store:
         """Adds comparisons in one transaction.
 
         Each row has kind, prompt, shown, state and replies (a list of {adapter, text, tokens, finished, record}); it may have
-        run, round, settings; with a ranking it has source and annotator.
+        run, round, settings; ranking with source and annotator.
         """
         ids, now = [], time.time()
         with self.write() as db:
@@ -212,7 +212,8 @@ class Store:
                 ids.append(cursor.lastrowid)
                 if row.get("ranking"):
                     db.execute("insert into judgements(comparison, annotator, state, ranking, shown, source, created) values(?,?,?,?,?,?,?)",
-                               (cursor.lastrowid, row["annotator"], row["state"], json.dumps(row["ranking"]), json.dumps(row["shown"]), row["source"], now))
+                               (cursor.lastrowid, row.get("annotator", ""), row["state"], json.dumps(row["ranking"]), json.dumps(row["shown"]),
+                                row.get("source", ""), now))
                 db.executemany("insert into replies values(?,?,?,?,?,?,?)", [
                     (cursor.lastrowid, place, r["adapter"], r.get("text", ""), r.get("tokens", 0), int(r.get("finished", False)),
                      json.dumps(r.get("record", {}))) for place, r in enumerate(row["replies"])])
