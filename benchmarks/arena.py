@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from workbench import process
+
 ROOT = Path(__file__).parents[1]
 PYTHONS = {  # where each environment of the Makefile has its Python
     "ours": Path(sys.executable),
@@ -50,9 +52,10 @@ class Participant:
         (place / "task.json").write_text(json.dumps({**task, **entry.changes}))
         self.log = place / "log.txt"
         command = [str(PYTHONS[entry.python]), "-m", *entry.module, str(place / "task.json")]
+        settings = process.SETTINGS if entry.python == "ours" else {}  # what a worker has
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                                            env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+                                            env={**settings, **os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
         self.about = self._hear()
 
     def lap(self) -> Lap:

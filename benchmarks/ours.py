@@ -13,7 +13,7 @@ from benchmarks.tasks import turn
 from workbench.corpus import Prompt
 from workbench.engine import ppo, rankings, sft
 from workbench.engine.backbone import Backbone
-from workbench.engine.chat import Encoded
+from workbench.chat import Encoded
 from workbench.engine.memory import give_back
 from workbench.engine.stepper import Stepper
 from workbench.recipes import PpoRecipe, RewardRecipe, SftRecipe
@@ -30,7 +30,7 @@ def load(task: dict[str, Any], role: str) -> Backbone:
 
 def ppo_recipe(task: dict[str, Any]) -> PpoRecipe:
     """One minibatch, as TRL has it by default, and never an early end."""
-    knobs = {"batch": task["batch"], "minibatch": task["batch"], "micro_batch": min(8, task["batch"]), "epochs": task["epochs"],
+    knobs = {"batch": task["batch"], "minibatch": task["batch"], "micro_batch": min(16, task["batch"]), "epochs": task["epochs"],
              "reply_tokens": task["reply_tokens"], "temperature": task["temperature"], "seed": task["seed"], "target_kl": 0.0}
     return PpoRecipe(sft="sft-1", reward="reward-1", **{**knobs, **task["recipe"]})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench import packs
 from workbench.engine import models
-from workbench.engine.chat import Chat
+from workbench.chat import Chat
 from workbench.recipes import DEFAULT_MODEL
 
 PACK = "customer-service"

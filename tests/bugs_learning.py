@@ -10,19 +10,44 @@ import torch
 from torch import Tensor
 
 from tests.bugs import Plant, around
-from workbench.engine import ppo
+from workbench.engine import ppo, trunk
 from workbench.engine.backbone import Backbone, Head
-from workbench.engine.chat import Chat, Encoded
+from workbench.chat import Chat, Encoded
 from workbench.engine.rollout import Rows
 from workbench.engine.stepper import Stepper
-from workbench.engine.trunk import Cache, Layout
+from workbench.engine.layout import Layout
+from workbench.engine.trunk import Cache
 
 # --- the fast path
 
 
-def positions_packed_from_the_padding(real: Any, attention: Tensor) -> Layout:
-    columns = torch.arange(attention.shape[1]).expand_as(attention)
-    return real(attention)._replace(positions=columns[attention.bool()])
+def positions_packed_from_the_padding(real: Any, ids: Tensor, attention: Tensor) -> Layout:
+    found = real(ids, attention)
+    return found._replace(positions=found.sources % ids.shape[1])
+
+
+def beginning_read_too_far(real: Any, ids: Tensor, attention: Tensor, shortest: int) -> int:
+    """The first row's next token is taken for everybody's."""
+    return min(shortest - 1, real(ids, attention, shortest) + 1)
+
+
+def beginning_unseen(real: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Own tokens attend to own tokens alone."""
+    return real(q, k[:, -q.shape[1] :], v[:, -q.shape[1] :])
+
+
+def beginning_learns_from_the_first_row(patch: pytest.MonkeyPatch) -> None:
+    """Keys and values of the beginning get their gradient from one row instead of from all."""
+    class Sparing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, count: int) -> Tensor:
+            return x.expand(count, *x.shape[1:])
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+            return grad[:1], None
+
+    patch.setattr(trunk, "before_each", Sparing.apply)
 
 
 def adapter_kept_for_the_next_role(patch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from tests.claims_learning import Begin, resumes_bit_for_bit
 from tests.roles import DEMONSTRATIONS, PPO, PROMPTS, SFT, digests, stir, with_four_roles
 from workbench.engine import ppo, sft
 from workbench.engine.backbone import Backbone
+from workbench.engine.batches import pad
+from workbench.engine.layout import layout_of
 
 SHARED = PPO.replace(value="shared")
 UPPER = FIXED.replace(micro_batch=1)
@@ -107,8 +109,28 @@ def with_upper_layers_alone_each_run_resumes_bit_for_bit(model: str) -> None:
     resumes_bit_for_bit(upper_run, model)
 
 
+# --- a common beginning, computed once
+
+
+def a_common_beginning_learns_from_every_row(model: str) -> None:
+    """P19: the gradient of rows that begin alike is the sum of their own."""
+    rows = [[256, 40, 41, 42, 43], [256, 40, 41, 50, 51, 52, 53], [256, 40, 41, 60]]
+    assert layout_of(*pad(rows)).shared == 3
+
+    def gradient(*parts: list[list[int]]) -> list[torch.Tensor]:
+        backbone = moved(model)
+        with backbone.role("policy", train=True):
+            for part in parts:
+                ids, mask = pad(part, left=True)
+                backbone.states(ids, mask, mask.bool()).square().sum().backward()
+            return [p.grad for _, p in backbone.named_parameters("policy")]
+
+    for together, alone in zip(gradient(rows), gradient(*([row] for row in rows)), strict=True):
+        near(together, alone, 1e-4 * float(alone.abs().max() + 1))
+
+
 THRIFT_CLAIMS = [
     with_a_shared_value_the_first_ratio_is_1, with_a_shared_value_only_policy_and_head_move,
     with_a_shared_value_the_micro_batch_changes_no_number, with_a_shared_value_ppo_resumes_bit_for_bit, lower_states_change_no_number,
-    with_upper_layers_alone_each_run_resumes_bit_for_bit,
+    with_upper_layers_alone_each_run_resumes_bit_for_bit, a_common_beginning_learns_from_every_row,
 ]  # fmt: skip

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import toy
-from workbench.engine.chat import Chat
-from workbench.engine.models import PLAIN_TEMPLATE
+from workbench.chat import PLAIN_TEMPLATE, Chat
 from workbench.errors import CorpusError
 
 TALK = [{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": " Hello there "},

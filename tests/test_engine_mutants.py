@@ -19,7 +19,7 @@ from tests import claims_learning as learn
 from tests import claims_thrift as thrift
 from tests.bugs import Plant, answers, around, dropout_on
 from tests.bugs_learning import relabelled
-from workbench.engine import maths, ppo, rollout, sampling, sft, streams
+from workbench.engine import layout, maths, ppo, rollout, sampling, sft, streams, trunk
 from workbench.engine.backbone import Backbone, Head
 from workbench.engine.rollout import Rows
 from workbench.engine.stepper import Stepper
@@ -125,6 +125,10 @@ RESUME = [
 FAST = [
     Bug("positions counted from the padding (decoder)", around(streams, "layout_of", slips.positions_packed_from_the_padding),
         hold.generation_and_training_agree_on_log_probabilities),
+    Bug("common beginning read one token too far", around(layout, "beginning", slips.beginning_read_too_far),
+        hold.log_probabilities_are_those_of_the_row_alone),
+    Bug("common beginning unseen by the rows", around(trunk, "attend", slips.beginning_unseen), thrift.a_common_beginning_learns_from_every_row),
+    Bug("common beginning learns from one row only", slips.beginning_learns_from_the_first_row, thrift.a_common_beginning_learns_from_every_row),
     Bug("adapter of another role fused", slips.adapter_kept_for_the_next_role, hold.log_probabilities_are_those_of_the_row_alone),
     Bug("fused adapter kept from before the update", slips.adapter_kept_from_before_the_update, learn.ppo_resumes_bit_for_bit),
     Bug("a row dropped from the cache leaves its keys behind", around(Cache, "keep", slips.keys_of_the_neighbour),

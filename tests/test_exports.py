@@ -26,7 +26,9 @@ def preferences(draw):
     replies = draw(some.lists(TEXTS, min_size=2, max_size=4))
     order = draw(some.permutations(range(len(replies))))[: draw(some.integers(2, len(replies)))]
     cut = draw(some.integers(1, len(order) - 1))
-    return Preference(draw(ASKED), replies, [list(order[:cut]), *([place] for place in order[cut:])], draw(some.sampled_from(["", "ann"])))
+    return Preference(draw(ASKED), replies, [list(order[:cut]), *([place] for place in order[cut:])], draw(some.sampled_from(["", "ann"])),
+                      shown=draw(some.just([]) | some.permutations(range(len(replies))).map(list)),
+                      strength=draw(some.sampled_from([0.0, 1.0, 3.0])), certainty=draw(some.sampled_from([0.5, 1.0])))
 
 
 CORPORA = [some.lists(some.builds(Text, TEXTS), min_size=1, max_size=3), some.lists(some.builds(Prompt, ASKED), min_size=1, max_size=3),

@@ -54,6 +54,25 @@ def test_turns_after_the_last_reply_are_dropped_and_told(put):
     assert found.rows == [Demonstration([USER, BOT])] and "dropped" in " ".join(found.notes)
 
 
+CALL = '{"name": "weather", "arguments": {"city": "Oslo"}}'
+TALK = Demonstration([USER, said("assistant", CALL), said("tool", "rain"), BOT])
+
+
+def test_sharegpt_with_tools_keeps_the_call_as_the_assistants_and_the_answer_as_the_tools(put):
+    turns = [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": CALL}, {"from": "observation", "value": "rain"}, {"from": "gpt", "value": "Hello!"}]
+    found = read(put("a.jsonl", [{"conversations": turns, "tools": "[]"}]))
+    assert found.rows == [TALK] and "1: calls of tools are imitated as the text they are in the file" in found.notes and "columns not used: tools" in found.notes
+
+
+def test_tool_calls_of_openai_kind_become_the_text_of_the_call(put):
+    calls = [{"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}]
+    turns = [USER, {"role": "assistant", "content": None, "tool_calls": calls}, {"role": "tool", "tool_call_id": "1", "content": "rain"}, BOT]
+    found = read(put("a.jsonl", [{"messages": turns}]))
+    assert found.rows == [TALK] and "1: calls of tools were written as JSON text, a call a line" in found.notes
+    unanswered = read(put("b.jsonl", [{"messages": turns[:3]}]))
+    assert unanswered.rows == [Demonstration(TALK.messages[:2])] and "dropped" in " ".join(unanswered.notes)
+
+
 def test_typed_parts_become_text(put):
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "value": "lo!"}]
     assert one(put("a.jsonl", [{"messages": [USER, said("assistant", parts)]}])) == Demonstration([USER, BOT])
@@ -66,7 +85,9 @@ def test_typed_parts_become_text(put):
     ([BOT], "role order: the assistant speaks first"),
     ([USER, USER, BOT], "role order: two user turns in a row"),
     ([USER, said("system", "x"), BOT], "role order: a system turn that is not the first"),
-    ([USER, said("tool", "42"), BOT], "turn 2 is a tool turn (tool); only system, user and assistant turns can be used"),
+    ([USER, said("tool", "42"), BOT], "role order: a tool's answer that the assistant did not ask for"),
+    ([USER, BOT, said("tool", "42"), USER, BOT], "role order: the user speaks before the assistant has read the tool's answer"),
+    ([USER, {"role": "assistant", "tool_calls": [{"function": "weather"}]}, said("tool", "42"), BOT], "turn 2 calls a tool without a name"),
     ([USER, said("wizard", "42"), BOT], "turn 2 has the unknown role 'wizard'"),
     ([USER, said("assistant", [{"type": "image_url"}])], "turn 2 has a part of type 'image_url'; only text can be used"),
     ([said("user", "\ud800"), BOT], "turn 1 holds half a character (a lone surrogate)"),
@@ -277,3 +298,9 @@ def test_a_missing_file_and_a_gzip_bomb_are_refused(put, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_BYTES", 1 << 20)
     with pytest.raises(CorpusError, match="more than 1 MB"):
         read(put("bomb.gz", gzip.compress(bytes(2 << 20))))
+
+
+def test_whoever_waits_is_told_how_far_the_reading_is(put):
+    told = []
+    read(put("a.jsonl", [{"prompt": str(n)} for n in range(1200)]), progress=lambda done, total: told.append((done, total)))
+    assert told == [(0, 1200), (500, 1200), (1000, 1200), (1200, 1200)]

@@ -5,7 +5,8 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from tests.test_formats import BOT, PAIRS, USER, hh
+from tests.test_formats import BOT, PAIRS, TALK, USER, hh
+from tests.test_published import COMPARED, ELSEWHERE, RATED, steered
 from tests.test_tools import FIELDS, ORDER, pairwise
 from workbench import corpus
 from workbench.errors import CorpusError
@@ -22,7 +23,9 @@ ROWS = some.lists(some.dictionaries(some.sampled_from(WORDS), VALUES, max_size=6
 
 
 EXAMPLES = [
-    *PAIRS, {"chosen": hh("Hi", "a"), "rejected": hh("Hi", "b")}, {"messages": [USER, BOT], "system": "s"},
+    *PAIRS, *ELSEWHERE, COMPARED, RATED, steered("a", 4), {"messages": TALK.messages}, {"prompt": "Hi", "response_1": "a", "response_2": "b", "preference_strength": -3},
+    {"messages": [USER, {"role": "assistant", "tool_calls": [{"function": {"name": "x", "arguments": "{}"}}]}, {"role": "tool", "content": "y"}, BOT]},
+    {"chosen": hh("Hi", "a"), "rejected": hh("Hi", "b")}, {"messages": [USER, BOT], "system": "s"},
     {"instruction": "Hi", "input": "x", "output": "y", "history": [["a", "b"]]}, {"instruction": "Hi", "instances": [{"input": "", "output": "a"}]},
     {"prompt_id": "1", "prompt": "Hi", "response": "a", "rank": 1}, {"turns": ["a", "b"]},
     {"message_tree_id": "1", "prompt": {"role": "prompter", "text": "Hi", "replies": [{"text": "a", "rank": 0}, {"text": "b", "rank": 1}]}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +60,8 @@ def test_packs_and_the_labs_own_rankings_can_be_exported(lab, tmp_path):
     lab.judge(number, [[2], [0]])
     lab.export_rows("rankings", tmp_path / "r.csv")
     lab.import_rows(tmp_path / "r.csv", name="r")
-    assert lab.rows("r", "preferences") == lab.rows("rankings", "preferences") == [Preference(ASK, ["=x", "", "z"], [[2], [0]], "me")]
+    [own] = lab.rows("rankings", "preferences")
+    assert lab.rows("r", "preferences") == [replace(own, comparison=0)] == [Preference(ASK, ["=x", "", "z"], [[2], [0]], "me", shown=[0, 1, 2])]
     assert lab.export_rows("customer-service", tmp_path / "p.jsonl") == len(lab.rows("customer-service", "demonstrations"))
     assert lab.export_rows("customer-service", tmp_path / "p.txt", format="jsonl", shape="prompts") > 0
 

@@ -15,7 +15,7 @@ from tests.claims_thrift import THRIFT_CLAIMS
 from tests.roles import FAMILIES, PPO, digests, stir, with_four_roles, with_sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import pad
-from workbench.engine.chat import Chat
+from workbench.chat import Chat
 from workbench.engine.rollout import closed
 from workbench.engine.stepper import Stepper
 from workbench.errors import WorkbenchError

@@ -13,7 +13,7 @@ from tests.roles import PPO, PROMPTS, digests, with_four_roles
 from workbench import packs
 from workbench.engine import ppo
 from workbench.engine.backbone import Backbone
-from workbench.engine.chat import Chat
+from workbench.chat import Chat
 from workbench.records import RolloutRow
 
 JUDGE = packs.load("customer-service").annotator()

@@ -1,4 +1,4 @@
-"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py and carrying.py."""
+"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py, judging.py and carrying.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands, packs, steering
+from workbench import carrying, commands, judging, packs, steering
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
     steering.add(verb, verbs, shared)
+    judging.add(verb)
     add_ask(verb)
     add_rows(verb)
     return top

@@ -13,6 +13,7 @@ from workbench.commands import lab_of, print_json, print_table
 from workbench.errors import CorpusError
 from workbench.formats import Rejected
 from workbench.formats.kinds import KINDS
+from workbench.progress import counter
 
 SHOWN_REFUSALS = 5
 INTRODUCTION = """# Formats
@@ -29,7 +30,7 @@ mapped by hand (`--columns prompt=goal,reply=target`), and where it is open whet
 
 def bring(options: argparse.Namespace) -> None:
     columns = columns_of(options.columns)
-    found = formats.read(options.file, columns, options.shape)
+    found = formats.read(options.file, columns, options.shape, counter("rows"))
     refused = [{"line": r.line, "reason": r.reason} for r in found.rejected]
     told: dict[str, Any] = {"format": found.format, "shape": found.shape, "why": found.why, "usable": len(found.rows), "rejected": refused,
                             "notes": found.notes}

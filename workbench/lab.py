@@ -12,16 +12,18 @@ from workbench import changes, checks, corpus, course, demo, doctor, frames, lib
 from workbench.errors import AdapterError, LabError, RunFailed
 from workbench.judged import Judged
 from workbench.plan import Plan, plan
+from workbench.progress import counter
 from workbench.ranked import Ranked
 from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
+from workbench.scored import Scoring
 from workbench.steered import Steered
 from workbench.store import Store
 from workbench.trusted import Trusted
 
 
-class Lab(Steered, Recorded, Ranked, Trusted, Judged):
+class Lab(Steered, Recorded, Ranked, Trusted, Scoring, Judged):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -175,9 +177,10 @@ class Lab(Steered, Recorded, Ranked, Trusted, Judged):
 
     # --- rows
 
-    def import_rows(self, path: str | Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "") -> CorpusEntry:
+    def import_rows(self, path: str | Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "",
+                    progress: Callable[[int, int], None] | None = None) -> CorpusEntry:
         """Reads a file of any known format into a corpus of this lab; all of it or nothing. Raises CorpusError."""
-        return library.bring(self.store, Path(path), name, columns, shape)
+        return library.bring(self.store, Path(path), name, columns, shape, progress or counter("rows"))
 
     def export_rows(self, name: str, path: str | Path, format: str = "", shape: str = "") -> int:
         """Writes a corpus in TRL's columns as jsonl, json, csv or parquet (by default what the path says); returns how many lines."""

@@ -17,7 +17,7 @@ from filelock import FileLock
 from workbench import corpus, formats, packs
 from workbench.corpus import Demonstration, Preference, Prompt, Row, Text
 from workbench.errors import CorpusError, NotFound
-from workbench.formats import Import, exports
+from workbench.formats import Import, Progress, exports
 from workbench.records import CorpusEntry, Messages
 from workbench.store import Store
 
@@ -34,9 +34,10 @@ def names(store: Store, shape: str) -> list[str]:
 # --- in and out
 
 
-def bring(store: Store, path: Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "") -> CorpusEntry:
+def bring(store: Store, path: Path, name: str = "", columns: Mapping[str, str] | None = None, shape: str = "",
+          progress: Progress | None = None) -> CorpusEntry:
     """Reads a file of any known format into a corpus. Raises CorpusError, and then nothing has changed."""
-    return keep(store, formats.read(path, columns, shape), path, name)
+    return keep(store, formats.read(path, columns, shape, progress), path, name)
 
 
 def keep(store: Store, found: Import, path: Path, name: str = "") -> CorpusEntry:

@@ -108,7 +108,7 @@ def plan(store: Store, recipe: Recipe, measured: float = 0.0) -> Plan:
     adapter = shape.adapter(own.rank, own.layers) * 4.0
     number = 4 if recipe.precision == "fp32" else 2
     kept = own.tokens * shape.kept(own.length) * (own.layers or shape.layers) * number
-    logits = min(LOGITS, own.read * shape.vocabulary) * 4 * 3.5
+    logits = min(LOGITS, own.read * shape.vocabulary) * (number + 1)
     cache = own.decoded * 2 * shape.kv_heads * shape.head * shape.layers * number * 2  # twice while finished rows are dropped
     return Plan({
         "program": PROGRAM + (KERNELS if own.trained else 0), "base": base * 1.15, "adapters": adapter * own.roles,
@@ -134,23 +134,24 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     sft = recipe if isinstance(recipe, SftRecipe) else sft_of(store, recipe)
     lora = {"rank": sft.rank, "layers": sft.layers}
     if isinstance(recipe, SftRecipe):
-        length = min(recipe.max_tokens, long(corpus.rows(store, recipe.corpus, "demonstrations")))
-        return Load(1, 1, min(recipe.micro_batch, recipe.batch) * length, length, recipe.micro_batch * length / 2, 0, **lora)
+        rows = corpus.rows(store, recipe.corpus, "demonstrations")
+        length, count = min(recipe.max_tokens, long(rows)), min(recipe.micro_batch, recipe.batch)
+        return Load(1, 1, at_once(count, length, rows), length, recipe.micro_batch * length / 2, 0, **lora)
     if isinstance(recipe, RewardRecipe):
         rows = corpus.rows(store, recipe.preferences, "preferences")
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(2, 1, recipe.micro_batch * length, length, 64, decoded, **lora)
+        return Load(2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
     if isinstance(recipe, JudgeRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
     if isinstance(recipe, ReviseRecipe):
         length = long(corpus.rows(store, recipe.prompts, corpus.EDGE)) + 2 * recipe.reply_tokens + recipe.critique_tokens
         return Load(1, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
-    length = long(corpus.rows(store, recipe.prompts, "prompts")) + recipe.reply_tokens
+    rows = corpus.rows(store, recipe.prompts, "prompts")
+    length = long(rows) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
-        rows = min(recipe.micro_batch, recipe.minibatch)
-        own = recipe.value == "own"
-        return Load(4 if own else 3, 2 if own else 1, rows * length, length, rows * recipe.reply_tokens, recipe.batch * length, **lora)
+        count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
+        return Load(4 if own else 3, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, recipe.batch * length, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 
@@ -171,6 +172,14 @@ def long(rows: Sequence[Any]) -> float:
     """Tokens of a row that is longer than nine in ten, guessed from its letters."""
     lengths = sorted(size for row in rows for size in sizes(row))
     return lengths[int(LONG * (len(lengths) - 1))]
+
+
+def at_once(count: int, length: float, rows: Sequence[Any]) -> float:
+    """Tokens in one forward of `count` rows: what all begin with is computed once (engine/layout.py)."""
+    firsts = [(row.prompt if isinstance(row, Preference) else row.messages)[0] for row in rows]
+    alike = all(first == firsts[0] for first in firsts) and firsts[0]["role"] == "system"
+    shared = min(length - 1, len(firsts[0]["content"]) / LETTERS_PER_TOKEN + 2 * TOKENS_PER_TURN) if alike and count > 1 else 0
+    return shared + count * (length - shared)
 
 
 def sizes(row: Any) -> list[float]:

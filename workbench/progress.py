@@ -7,6 +7,9 @@ from collections.abc import Callable
 from workbench.records import Run
 
 
+WORTH_A_BAR_SECONDS = 2.0
+
+
 def clock(seconds: float) -> str:
     """Seconds as m:ss, or h:mm:ss from an hour on."""
     whole = int(seconds)
@@ -19,6 +22,21 @@ def line(run: Run) -> str:
     eta = f", {clock(run.eta_seconds)} to go" if run.eta_seconds else ""
     steps = f" step {run.step}/{run.total}" if run.total else ""
     return f"{run.id} {run.state}{steps}{eta}" + (f": {run.note}" if run.note else "")
+
+
+def counter(what: str) -> Callable[[int, int], None]:
+    """A function that draws (done, all) with the time to go, once that has taken two seconds; it writes to the standard error."""
+    from tqdm.auto import tqdm
+
+    shown = tqdm(desc=what, total=0, delay=WORTH_A_BAR_SECONDS, leave=False)
+
+    def draw(done: int, total: int) -> None:
+        shown.total = total
+        shown.update(done - shown.n)
+        if done >= total:
+            shown.close()
+
+    return draw
 
 
 def bar(name: str) -> Callable[[Run], None]:

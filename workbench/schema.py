@@ -53,6 +53,11 @@ create table verdicts(
 create table revisions(
     run text not null, step integer not null, place integer not null, record text not null, primary key(run, step, place)) without rowid;
 """
+TRIALS = """
+create table trials(
+    id integer primary key autoincrement, pad text not null, model text not null, reward text not null, prompt text not null, replies text not null,
+    state text not null, answers text not null default '[]', error text not null default '', created real not null);
+"""
 JUDGEMENTS = """
 create table judgements(
     id integer primary key, comparison integer not null, annotator text not null, state text not null, ranking text not null,
@@ -71,4 +76,4 @@ alter table comparisons drop column rubric;
 alter table comparisons drop column seconds;
 alter table comparisons drop column judged;
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, JUDGEMENTS)  # versions 2, 3, ...
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS, JUDGEMENTS)  # versions 2, 3, ...

@@ -15,7 +15,7 @@ from workbench.corpus import Prompt
 from workbench.engine import maths, sampling
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator, parts, permutation
-from workbench.engine.chat import Encoded
+from workbench.chat import Encoded
 from workbench.engine.reading import loss_on
 from workbench.engine.rollout import closed, score_tokens
 from workbench.engine.sampling import Replies

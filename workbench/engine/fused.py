@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-CHUNK = 2**24  # logits held at once: 64 MB in fp32
+CHUNK = 2**24  # logits held at once: 32 MB in bf16
+LEAST = -80.0  # exp of less is a denormal number, which takes a hundred times as long and adds nothing
+BLOCK = 2**19  # logits looked at at once: 2 MB in fp32, which a core's own cache holds
 
 
 class Reading(NamedTuple):
@@ -40,18 +42,11 @@ class _Read(torch.autograd.Function):
         size, found, expected = max(1, CHUNK // weight.shape[0]), [], []
         for start in range(0, len(ids), size):
             part = slice(start, start + size)
-            z = F.linear(states[part], weight, bias)
-            z = z.to(torch.promote_types(z.dtype, torch.float32))
-            if temperature != 1:
-                z.div_(temperature)
-            z.sub_(z.amax(-1, keepdim=True))
-            target = z.gather(1, ids[part].unsqueeze(1)).squeeze(1)
-            weights = z.exp()
-            total = weights.sum(-1)
-            entropy = total.log() - torch.linalg.vecdot(weights, z) / total
-            found.append((target - total.log(), entropy, target == 0))
+            logits = F.linear(states[part], weight, bias)
+            block = len(logits) if logits.is_cuda else max(1, BLOCK // weight.shape[0])
+            found += [read_block(z, wanted, temperature, learns) for z, wanted in zip(logits.split(block), ids[part].split(block), strict=True)]
             if learns:
-                expected.append((weights / total.unsqueeze(1)).to(weight.dtype) @ weight)
+                expected.append(logits @ weight)  # by now they are probabilities
         logps, entropies, likeliest = (torch.cat(each) for each in zip(*found, strict=True))
         if learns:
             ctx.save_for_backward(weight[ids] - torch.cat(expected))
@@ -64,6 +59,21 @@ class _Read(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         (direction,) = ctx.saved_tensors
         return direction * (grad / ctx.temperature).to(direction.dtype).unsqueeze(1), None, None, None, None, None
+
+
+def read_block(logits: Tensor, ids: Tensor, temperature: float, learns: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probability, entropy and whether it is the likeliest of ids (n,); with `learns`, logits (n, v) become probabilities."""
+    z = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    z = z.div_(temperature) if temperature != 1 else z
+    z.sub_(z.amax(-1, keepdim=True))
+    target = z.gather(1, ids.unsqueeze(1)).squeeze(1)
+    weights = z.clamp_(min=LEAST).exp()
+    total = weights.sum(-1)
+    entropy = total.log() - torch.linalg.vecdot(weights, z) / total
+    if learns:
+        torch.div(weights, total.unsqueeze(1), out=weights)
+        logits.copy_(weights)
+    return target - total.log(), entropy, target == 0
 
 
 class Lora(NamedTuple):
@@ -113,13 +123,14 @@ class _Project(torch.autograd.Function):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention (b, t, heads, head) of rows that start at column 0; k and v may have fewer heads, each shared by a group.
+    """Causal attention (b, t, heads, head) of the last t tokens of rows that start at column 0; k and v (b, all, kv_heads, head)
 
-    On a CPU two plain products and a softmax take a third of the time of torch's fused kernel, and a fifth in the backward pass.
+    may have fewer heads, each shared by a group. On a CPU two plain products and a softmax take a third of the time of torch's fused kernel, and a fifth in the backward pass.
     """
     if q.is_cuda:
-        mixed = F.scaled_dot_product_attention(*(each.transpose(1, 2) for each in (q, k, v)), is_causal=True, enable_gqa=True)
-        return mixed.transpose(1, 2)
+        t, every = q.shape[1], k.shape[1]
+        mask = {"is_causal": True} if t == every else {"attn_mask": torch.ones(t, every, dtype=torch.bool, device=q.device).tril(every - t)}
+        return F.scaled_dot_product_attention(*(each.transpose(1, 2) for each in (q, k, v)), enable_gqa=True, **mask).transpose(1, 2)
     return _Attend.apply(q, k, v)
 
 
@@ -127,28 +138,26 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         b, t, heads, head = q.shape
-        groups = heads // k.shape[2]
+        groups, every = heads // k.shape[2], k.shape[1]
         q = q.view(b, t, -1, groups, head).permute(0, 2, 3, 1, 4).reshape(-1, groups * t, head)
-        k, v = (each.transpose(1, 2).reshape(-1, t, head) for each in (k, v))
-        scores = torch.bmm(q, k.transpose(1, 2))
-        scores = scores.to(torch.promote_types(q.dtype, torch.float32)).mul_(head**-0.5)
-        scores.view(-1, t, t).add_(torch.full((t, t), -torch.inf, dtype=scores.dtype, device=q.device).triu_(1))
-        shares = scores.softmax(-1).to(q.dtype)
+        k, v = (each.transpose(1, 2).reshape(-1, every, head) for each in (k, v))
+        unseen = torch.full((t, every), -torch.inf, dtype=q.dtype, device=q.device).triu_(1 + every - t).repeat(groups, 1)
+        shares = torch.baddbmm(unseen, q, k.transpose(1, 2), alpha=head**-0.5).softmax(-1)
         ctx.save_for_backward(q, k, v, shares)
-        ctx.shape = (b, t, groups)
+        ctx.shape = (b, t, every, groups)
         return ungrouped(torch.bmm(shares, v), b, t, groups)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        (q, k, v, shares), (b, t, groups) = ctx.saved_tensors, ctx.shape
+        (q, k, v, shares), (b, t, every, groups) = ctx.saved_tensors, ctx.shape
         grad = grad.view(b, t, -1, groups, v.shape[-1]).permute(0, 2, 3, 1, 4).reshape(q.shape)
         back = torch.bmm(grad, v.transpose(1, 2))
         back = torch._softmax_backward_data(back, shares, -1, shares.dtype)
         scale = v.shape[-1] ** -0.5
         q_back = ungrouped(torch.bmm(back, k).mul_(scale), b, t, groups)
         k_back, v_back = torch.bmm(back.transpose(1, 2), q).mul_(scale), torch.bmm(shares.transpose(1, 2), grad)
-        return q_back, ungrouped(k_back, b, t, 1), ungrouped(v_back, b, t, 1)
+        return q_back, ungrouped(k_back, b, every, 1), ungrouped(v_back, b, every, 1)
 
 
 def ungrouped(x: Tensor, b: int, t: int, groups: int) -> Tensor:
@@ -163,7 +172,7 @@ def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 
 def _normed(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
+    scale = torch.rsqrt(torch.linalg.vecdot(wide, wide).div_(x.shape[-1]).add_(epsilon)).unsqueeze(-1)
     return wide.mul_(scale) if wide is not x else wide * scale, scale
 
 
@@ -174,8 +183,8 @@ def norm_forward(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 def norm_backward(grad: Tensor, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     unit, scale = _normed(x, epsilon)
     wide = (grad * weight).to(unit.dtype)
-    inner = (wide * unit).mean(-1, keepdim=True)
-    return ((wide - unit * inner) * scale).to(x.dtype)
+    inner = torch.linalg.vecdot(wide, unit).div_(x.shape[-1]).neg_().unsqueeze(-1)
+    return wide.addcmul_(unit, inner).mul_(scale).to(x.dtype)
 
 
 class _Norm(torch.autograd.Function):
@@ -211,10 +220,34 @@ def swiglu_backward(grad: Tensor, both: Tensor) -> Tensor:
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021) in Llama's half-split form; x (n, heads, head), cos and sin (n, 1, head)."""
-    half = x.shape[-1] // 2
-    signed = torch.cat([-sin[..., :half], sin[..., half:]], -1)
-    return torch.addcmul(x * cos, x.roll(half, -1), signed)
+    """Rotary positions (Su et al. 2021) in Llama's half-split form; x (n, heads, head), cos and sin (n, 1, head).
+
+    The first half of `sin` has the sign of the half that it takes from the second: see `signed`.
+    """
+    return _Turn.apply(x, cos, sin) if torch.is_grad_enabled() else turn_forward(x, cos, sin)
+
+
+def signed(sin: Tensor) -> Tensor:
+    """Sines (n, 1, head) with the first half's sign turned, once for all layers."""
+    left, right = sin.chunk(2, -1)
+    return torch.cat([-left, right], -1)
+
+
+def turn_forward(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+
+
+class _Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return turn_forward(x, cos, sin)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return turn_forward(grad, cos, sin.roll(sin.shape[-1] // 2, -1)), None, None
 
 
 class _Swiglu(torch.autograd.Function):

@@ -15,16 +15,9 @@ from bitsandbytes.nn import Linear4bit
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 
 from workbench import bundled
+from workbench.chat import LONGEST_TEMPLATE, PLAIN_TEMPLATE
 from workbench.errors import ModelError, OutOfMemory
 from workbench.recipes import DEFAULT_MODEL
-
-# For a base model without a chat template of its own; ends each turn with the tokenizer's end-of-text token.
-PLAIN_TEMPLATE = (
-    "{% for m in messages %}{{ m['role'].capitalize() + ': ' + m['content'].strip() }}"
-    "{{ eos_token if m['role'] == 'assistant' else '' }}{{ '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
-)
-LONGEST_TEMPLATE = 64_000  # characters; a template is a program, and a huge one is no template
 
 
 def default_device() -> torch.device:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import pad, parts
-from workbench.engine.chat import Encoded
+from workbench.chat import Encoded
 
 
 def target_logps(backbone: Backbone, part: Sequence[Encoded]) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from workbench.corpus import Demonstration
 from workbench.engine import sampling
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import batch_at, generator, parts
-from workbench.engine.chat import Encoded
+from workbench.chat import Encoded
 from workbench.engine.reading import loss_on, target_logps
 from workbench.engine.step import Sample, State, Step, gathered, picked
 from workbench.engine.stepper import Stepper

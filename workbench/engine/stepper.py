@@ -19,7 +19,7 @@ class Stepper:
         self.role, self.named = role, backbone.named_parameters(role)
         self.lr, self.total, self.rising, self.max_grad = lr, max(total, 1), math.ceil(warmup * total), max_grad
         # eps 1e-5 as in the original RLHF code: early updates are less aggressive than with 1e-8.
-        self.optimiser = torch.optim.AdamW([p for _, p in self.named], lr=lr, eps=1e-5, weight_decay=0.0)
+        self.optimiser = torch.optim.AdamW([p for _, p in self.named], lr=lr, eps=1e-5, weight_decay=0.0, fused=True)
         self.done = 0
 
     def rate(self) -> float:

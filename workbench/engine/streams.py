@@ -9,7 +9,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from workbench.engine.batches import Padded
-from workbench.engine.trunk import Adapter, Cache, Trunk, layout_of
+from workbench.engine.layout import layout_of
+from workbench.engine.trunk import Adapter, Cache, Trunk
 
 
 class FastStream:
@@ -17,10 +18,10 @@ class FastStream:
 
     def __init__(self, trunk: Trunk, adapter: Adapter | None, prompts: Padded, room: int) -> None:
         self.trunk, self.adapter = trunk, adapter
-        layout = layout_of(prompts.mask)
-        self.cache = Cache(trunk, len(prompts.ids), layout.shape[1] + room)
-        x = trunk.forward(trunk.embed(prompts.ids[prompts.mask.bool()]), layout, adapter, range(len(trunk.layers)), self.cache)
-        self.hidden = trunk.finish(x[self.cache.lengths.cumsum(0) - 1])
+        layout = layout_of(*prompts)
+        self.cache = Cache(trunk, len(prompts.ids), layout.shared + layout.own + room)
+        x = trunk.forward(trunk.embed(layout.take(prompts.ids)), layout, adapter, range(len(trunk.layers)), self.cache)
+        self.hidden = trunk.finish(layout.last(x))
 
     def add(self, tokens: Tensor) -> None:
         self.hidden = self.trunk.next(tokens, self.adapter, self.cache)

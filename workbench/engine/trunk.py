@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from workbench.engine.fused import Lora, attend, norm, project, swiglu, turn
+from workbench.engine.fused import Lora, attend, norm, project, signed, swiglu, turn
+from workbench.engine.layout import Layout
 
 GROUPS = {"qkv": ("q_proj", "k_proj", "v_proj"), "out": ("o_proj",), "gates": ("gate_proj", "up_proj"), "down": ("down_proj",)}
 Adapter = list[dict[str, Lora | None]]  # by layer, by group
@@ -24,35 +25,6 @@ class Pair(NamedTuple):
     down: Tensor
     up: Tensor
     scale: float
-
-
-class Layout(NamedTuple):
-    """Rows of tokens without their padding: n tokens, and where each stands in rows (b, t) that start at column 0."""
-
-    positions: Tensor  # (n,) of each token in its own row
-    slots: Tensor  # (n,) in the flattened (b, t)
-    shape: tuple[int, int]
-
-    def padded(self, x: Tensor) -> Tensor:
-        """(n, ...) -> (b, t, ...), zeros after a row's end."""
-        b, t = self.shape
-        if len(x) == b * t:
-            return x.view(b, t, *x.shape[1:])
-        return x.new_zeros(b * t, *x.shape[1:]).index_copy(0, self.slots, x).view(b, t, *x.shape[1:])
-
-    def packed(self, x: Tensor) -> Tensor:
-        """(b, t, ...) -> (n, ...)."""
-        flat = x.flatten(0, 1)
-        return flat if len(flat) == len(self.slots) else flat[self.slots]
-
-
-def layout_of(attention: Tensor) -> Layout:
-    """From a mask (b, t) with one stretch of ones per row, wherever it stands."""
-    lengths = attention.sum(1)
-    widest = int(lengths.max())
-    positions = (attention.cumsum(1) - 1)[attention.bool()]
-    rows = torch.arange(len(attention), device=attention.device).repeat_interleave(lengths)
-    return Layout(positions, rows * widest + positions, (len(attention), widest))
 
 
 class Cache:
@@ -124,17 +96,16 @@ class Trunk:
         for i in layers:
             x = self.layer(i, x, rope, layout, adapter[i] if adapter else {}, cache)
         if cache is not None:
-            cache.lengths = layout.positions.new_zeros(layout.shape[0]).index_add(
-                0, layout.slots // layout.shape[1], torch.ones_like(layout.slots))
+            cache.lengths = layout.lengths
         return x
 
     def finish(self, x: Tensor) -> Tensor:
         return norm(x, self.last_norm.weight, self.last_norm.variance_epsilon)
 
     def rope(self, positions: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (n, 1, head)."""
+        """Cosines and signed sines (n, 1, head)."""
         cos, sin = self.rotary(x, positions.unsqueeze(0))
-        return cos[0].unsqueeze(1), sin[0].unsqueeze(1)
+        return cos[0].unsqueeze(1), signed(sin[0].unsqueeze(1))
 
     def layer(self, i: int, x: Tensor, rope: tuple[Tensor, Tensor], at: Layout | Turn, lora: dict[str, Lora | None],
               cache: Cache | None) -> Tensor:
@@ -148,11 +119,18 @@ class Trunk:
         return project(swiglu(gates), *block.linears["down"], lora.get("down"), x)
 
     def attend(self, i: int, q: Tensor, k: Tensor, v: Tensor, layout: Layout, cache: Cache | None) -> Tensor:
-        """Causal attention of whole rows. Rows start at column 0, so no query ever sees padding."""
-        q, k, v = (layout.padded(each) for each in (q, k, v))
+        """Causal attention of whole rows; own tokens start at column 0, so no query ever sees padding.
+
+        The common beginning looks at itself, and stands before every row's own keys and values.
+        """
+        first = [each[: layout.shared].unsqueeze(0) for each in (q, k, v)]
+        q, k, v = (layout.padded(each[layout.shared :]) for each in (q, k, v))
+        if layout.shared:
+            k, v = (torch.cat([before_each(ahead, len(own)), own], 1) for ahead, own in zip(first[1:], (k, v), strict=True))
         if cache is not None:
             cache.fill(i, k, v)
-        return layout.packed(attend(q, k, v)).flatten(1)
+        mixed = layout.packed(attend(q, k, v))
+        return (torch.cat([attend(*first)[0], mixed]) if layout.shared else mixed).flatten(1)
 
     def attend_one(self, i: int, q: Tensor, k: Tensor, v: Tensor, at: Turn, cache: Cache) -> Tensor:
         """Attention of one new token per row to all before it."""
@@ -175,6 +153,11 @@ class Trunk:
             x = self.layer(i, x, rope, at, adapter[i] if adapter else {}, cache)
         cache.lengths = cache.lengths + 1
         return self.finish(x)
+
+
+def before_each(x: Tensor, count: int) -> Tensor:
+    """The common beginning (1, t, heads, head) as it stands before each of `count` rows; its gradient is the sum of theirs."""
+    return x.expand(count, -1, -1, -1)
 
 
 def joined(layer: Any, names: tuple[str, ...]) -> tuple[Tensor, Tensor | None]:

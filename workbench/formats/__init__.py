@@ -5,6 +5,6 @@ format fits, it says which columns it found and how to map them. No torch, no ne
 """
 
 from workbench.formats.raw import Rejected
-from workbench.formats.read import Import, read
+from workbench.formats.read import Import, Progress, read
 
-__all__ = ["Import", "Rejected", "read"]
+__all__ = ["Import", "Progress", "Rejected", "read"]

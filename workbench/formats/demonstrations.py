@@ -33,10 +33,9 @@ def chat(record: Record, notes: Notes) -> list[Row]:
     messages = conversation(turns, notes, record.get("system"))
     if not any(m["role"] == "assistant" for m in messages):
         raise Unusable("no assistant turn")
-    if messages[-1]["role"] == "user":
-        notes[DROPPED] += 1
-        messages = messages[:-1]
-    return [Demonstration(messages)]
+    last = max(place for place, turn in enumerate(messages) if turn["role"] == "assistant")
+    notes[DROPPED] += last + 1 < len(messages)
+    return [Demonstration(messages[: last + 1])]
 
 
 def instruction(record: Record) -> str:

@@ -19,9 +19,10 @@ from typing import Any
 from workbench.corpus import Demonstration, Preference, Prompt, Row, Text
 from workbench.errors import CorpusError, DiskFull
 from workbench.formats.tables import TURNS, disarm
-from workbench.formats.turns import Notes, Record, Unusable, as_question, check_letters, check_order, who
+from workbench.formats.turns import Notes, Record, Unusable, as_question, check_letters, check_order, number, who
 from workbench.records import Messages
 
+LIMITS = {"strength": 3.0, "certainty": 1.0}
 FORMATS = ("jsonl", "json", "csv", "parquet")
 ROW = "workbench_row"
 Part = tuple[int, Row]
@@ -95,10 +96,11 @@ def pairs_of(number: int, row: Preference, is_flat: bool) -> Iterator[dict[str, 
     if not pairs:
         raise CorpusError(f"row {number} puts no reply above another, so there is no pair to write; take it out of the corpus first")
     is_pair = len(row.replies) == 2 and row.ranking == [[0], [1]]
-    whole = {"replies": [] if is_pair else row.replies, "ranking": [] if is_pair else row.ranking}
+    whole = {"replies": [] if is_pair else row.replies, "ranking": [] if is_pair else row.ranking, "shown": row.shown}
     for chosen, rejected in [pair for pair in pairs if pair[0] != pair[1]] or pairs[:1]:
         sides = {name: said([{"role": "assistant", "content": text}], "assistant", is_flat) for name, text in (("chosen", chosen), ("rejected", rejected))}
         yield {ROW: number, "prompt": said(row.prompt, "user", is_flat), **sides, "annotator": row.annotator,
+               "strength": row.strength, "certainty": row.certainty,
                **({key: json.dumps(value, ensure_ascii=False) for key, value in whole.items()} if is_flat else whole)}
 
 
@@ -171,10 +173,28 @@ def preference(record: Record, notes: Notes) -> list[Part]:
     if not (all(isinstance(group, list) and group for group in ranking) and all(type(place) is int and 0 <= place < len(replies) for place in named)
             and len(set(named)) == len(named) and len(ranking) > 1 and all(isinstance(reply, str) for reply in replies)):
         raise Unusable("replies and ranking do not belong together")
-    made = Preference(question(record), [text_in(reply, "assistant") for reply in replies], ranking, who(record.get("annotator")))
+    made = Preference(question(record), [text_in(reply, "assistant") for reply in replies], ranking, who(record.get("annotator")),
+                      shown=shown_in(record, len(replies)), **{name: figure_in(record, name, most) for name, most in LIMITS.items()})
     if not any(made.replies[a] == sides[0] and made.replies[b] == sides[1] for x, y in combinations(ranking, 2) for a in x for b in y):
         raise Unusable("chosen and rejected are not in the order that ranking gives; change both, or take the columns replies and ranking out")
     return [(number_in(record), made)]
+
+
+def shown_in(record: Record, replies: int) -> list[int]:
+    """The order in which the replies were shown, or nothing."""
+    found = listed(record.get("shown"), "shown")
+    if found and (not all(type(place) is int for place in found) or sorted(found) != list(range(replies))):
+        raise Unusable("shown is not an order of the replies")
+    return found
+
+
+def figure_in(record: Record, name: str, most: float) -> float:
+    """A figure between 0 and `most`; what an empty cell or an older export leaves out is as a row has it by itself."""
+    value = record.get(name)
+    found = number(value, name) if value not in (None, "") else Preference.__dataclass_fields__[name].default
+    if not 0 <= found <= most:
+        raise Unusable(f"{name} is {found:g}; it must be between 0 and {most:g}")
+    return found
 
 
 def listed(value: object, what: str) -> list[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.corpus import Row
-from workbench.formats import demonstrations, exports, preferences, rankings, thumbs, tools, trees
+from workbench.formats import demonstrations, exports, preferences, published, rankings, thumbs, tools, trees
 from workbench.formats.demonstrations import PROMPTS, REPLIES
 from workbench.formats.turns import Notes, Record, Unusable, is_turns
 
@@ -61,7 +61,7 @@ def is_turn_pair(record: Record) -> bool:
 
 
 def is_ranked(record: Record) -> bool:
-    return any_of(PROMPTS)(record) and any(rankings.is_candidates(record.get(key)) for key in rankings.CANDIDATES)
+    return any_of(PROMPTS)(record) and (any(rankings.beside(record)) or any(rankings.is_candidates(record.get(key)) for key in rankings.CANDIDATES))
 
 
 def is_ranked_line(record: Record) -> bool:
@@ -70,6 +70,14 @@ def is_ranked_line(record: Record) -> bool:
 
 def is_old_ranking(record: Record) -> bool:
     return has("instruction")(record) and isinstance(record.get("output"), list) and all(isinstance(each, str) for each in record["output"])
+
+
+def is_helpsteer_pair(record: Record) -> bool:
+    return any_of(published.VERDICTS)(record) and (has("response_1", "response_2")(record) or has("response1", "response2")(record)) and any_of(("prompt", "context"))(record)
+
+
+def is_rated_summary(record: Record) -> bool:
+    return has("info")(record) and isinstance(record.get("summary"), dict) and "axes" in record["summary"]
 
 
 CHATS = ("messages", "conversations", "conversation")
@@ -101,6 +109,21 @@ KINDS: tuple[Kind, ...] = (
     Kind("thumbs (KTO, TRL unpaired)", "preferences", "a reply and a label true or false", thumbs.is_thumb, thumbs.thumb, THUMBS, thumbs.compared),
     Kind("thumbs, the liked", "demonstrations", "a reply and a label true or false", thumbs.is_thumb, thumbs.thumb, THUMBS, thumbs.imitated),
     Kind("Taskmaster dialogues", "demonstrations", "utterances", has("utterances"), demonstrations.taskmaster, ("conversation_id", "utterances")),
+    Kind("HelpSteer", "preferences", "a prompt, a response, helpfulness and verbosity", any_of(("prompt",), "response", "helpfulness", "verbosity"),
+         published.helpsteer, ("prompt", "response", "helpfulness"), rankings.gathered),
+    Kind("HelpSteer preferences", "preferences", "two responses and preference_strength or overall_preference", is_helpsteer_pair, published.helpsteer_pair,
+         ("prompt", "context", "response_1", "response_2", "response1", "response2", *published.VERDICTS)),
+    Kind("summaries compared", "preferences", "info, summaries and choice", has("info", "summaries", "choice"), published.compared_summaries,
+         ("info", "summaries", "choice", "worker")),
+    Kind("summaries rated", "preferences", "info, and summary with axes", is_rated_summary, published.rated_summary, ("info", "summary"), rankings.gathered),
+    Kind("Stanford Human Preferences", "preferences", "history, human_ref_A, human_ref_B and labels", has("history", "human_ref_a", "human_ref_b", "labels"),
+         published.shp, ("history", "human_ref_a", "human_ref_b", "labels")),
+    Kind("WebGPT comparisons", "preferences", "question, answer_0, answer_1, score_0 and score_1", has("question", "answer_0", "answer_1", "score_0", "score_1"),
+         published.webgpt, ("question", "answer_0", "answer_1", "score_0", "score_1")),
+    Kind("StackExchange pairs", "preferences", "question, response_j and response_k", has("question", "response_j", "response_k"),
+         published.stack_exchange, ("question", "response_j", "response_k")),
+    Kind("OpenAI preferences", "preferences", "input, preferred_output and non_preferred_output", has("input", "preferred_output", "non_preferred_output"),
+         published.openai, ("input", "preferred_output", "non_preferred_output")),
     Kind("FineGrainedRLHF", "preferences", "prediction 1 to 4 and preference", has("prediction 1", "prediction 4", "preference"),
          rankings.finegrained, ("question", "prediction 1", "prediction 2", "prediction 3", "prediction 4", "preference")),
     Kind("AlpacaEval annotations", "preferences", "output_1, output_2 and preference", has("output_1", "output_2", "preference"),
@@ -118,7 +141,7 @@ KINDS: tuple[Kind, ...] = (
          (*ASKED, "history", *SIDES)),
     Kind("TRL preferences, implicit prompt", "preferences", "chosen and rejected", has(*SIDES), preferences.implicit, SIDES),
     Kind("replies with ranks", "preferences", "a prompt and a list of replies with ranks or scores", is_ranked, rankings.candidates,
-         (*ASKED, *rankings.CANDIDATES)),
+         (*ASKED, *rankings.CANDIDATES, *rankings.FIGURES)),
     Kind("rankings, one reply a line", "preferences", "a prompt, a reply and a rank", is_ranked_line, rankings.placed,
          (*LINES, "rank"), rankings.gathered),
     Kind("scores, one reply a line", "preferences", "a prompt, a reply and a score", lambda r: any_of(PROMPTS, "score")(r) and any_of(REPLIES)(r),

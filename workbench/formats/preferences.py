@@ -84,11 +84,21 @@ def explicit(record: Record, notes: Notes) -> list[Row]:
         raise Unusable("chosen and rejected have different prompts")
     if before:  # UltraFeedback repeats the prompt inside both sides; that copy may carry a system turn as well
         check_order(before)
+        check_same_prompt(record, before)
         return pair(before, chosen, rejected)
     turns = next((record[key] for key in ("conversations", "messages", *PROMPTS) if is_turns(record.get(key))), None)
     if record.get("history") and not turns:
         turns = [*earlier_turns(record), {"role": "user", "content": instruction(record)}]
     return pair(prompt_of(turns or instruction(record), notes, record.get("system")), chosen, rejected)
+
+
+def check_same_prompt(record: Record, before: Messages) -> None:
+    """Raises Unusable unless the prompt's column and the turns inside both sides have a user's text in common (a template may stand around it)."""
+    given = next((record[key] for key in (*PROMPTS, "conversations", "messages") if record.get(key)), "")
+    told = " ".join(json.dumps(given, ensure_ascii=False).split())
+    said = [" ".join(json.dumps(turn["content"], ensure_ascii=False)[1:-1].split()) for turn in before if turn["role"] == "user"]
+    if given and not any(text in told or told[1:-1] in text for text in said):
+        raise Unusable("the prompt is not the one inside chosen and rejected")
 
 
 def better_first(record: Record, notes: Notes) -> list[Row]:
@@ -117,7 +127,7 @@ def alpaca_eval(record: Record, notes: Notes) -> list[Row]:
 
 def panda_lm(record: Record, notes: Notes) -> list[Row]:
     """PandaLM: what most of the annotators say, each 1, 2 or 0 for a tie."""
-    votes = Counter(number(record[key], key) for key in record if re.fullmatch(r"annotator\d+", key))
+    votes = Counter(number(record[key], key) for key in record if re.fullmatch(r"annotator\d+", key) and record[key] not in (None, ""))
     if not votes or set(votes) - {0, 1, 2}:
         raise Unusable("the annotators' votes must be 1, 2 or 0 for a tie")
     replies = tuple(split_reply(record.get(key), key, notes)[1] for key in ("response1", "response2"))

@@ -10,13 +10,14 @@ from typing import Any
 from workbench.errors import CorpusError
 from workbench.formats.demonstrations import PROMPTS, REPLIES
 from workbench.formats.raw import Records, excerpt
+from workbench.formats.thumbs import BAD, GOOD
 
 MEANINGS = ("prompt", "reply", "chosen", "rejected", "text", "messages", "system", "rank", "score", "liked", "disliked", "prompt_id")
 LOOKED_AT = 50  # records that vote on the format
 FEW = 12  # a column with more different words than this is no judgement
 JUDGING = {"score", "scores", "rating", "ratings", "stars", "reward", "label", "labels", "vote", "votes", "upvotes", "grade", "like", "thumb", "thumbs",
            "quality", "verdict", "judgement", "judgment", "annotation", "good", "bad", "correct", "acceptable", "accepted", "helpful", "harmful",
-           "toxic", "toxicity", "safe"}
+           "toxic", "toxicity", "safe", "preference", "helpfulness", "correctness", "coherence", "harmlessness", "honesty", "choice", "winner", "better"}
 Items = Sequence[tuple[int, dict[str, Any]]]
 
 
@@ -25,10 +26,23 @@ def renamed(items: Items, columns: Mapping[str, str], name: str) -> list[tuple[i
     if strange := [meaning for meaning in columns if meaning not in MEANINGS]:
         raise CorpusError(f"a column cannot mean {', '.join(strange)!r}; the meanings are {', '.join(MEANINGS)}")
     there = seen(items)
-    if missing := [column for column in columns.values() if column.strip().lower() not in there]:
+    wanted = [(meaning, *column_and_words(column, there)) for meaning, column in columns.items()]
+    if missing := [column for _, column, _ in wanted if column not in there]:
         raise CorpusError(f"{name} has no column {', '.join(missing)!r}; it has {', '.join(there) or 'none'}")
-    wanted = [(meaning, column.strip().lower()) for meaning, column in columns.items()]
-    return [(line, {meaning: item[column] for meaning, column in wanted if column in item}) for line, item in items]
+    return [(line, {meaning: meant(item[column], words) for meaning, column, words in wanted if column in item}) for line, item in items]
+
+
+def column_and_words(asked: str, there: Sequence[str]) -> tuple[str, list[str]]:
+    """A column's name in small letters and, from "label:good|fine", the words that count as yes."""
+    column, _, words = asked.strip().rpartition(":")
+    if asked.strip().lower() in there or not column:
+        return asked.strip().lower(), []
+    return column.strip().lower(), [word.strip().lower() for word in words.split("|")]
+
+
+def meant(value: Any, words: Sequence[str]) -> Any:
+    """A cell as it is or, where words count as yes, whether it is one of them; an empty cell stays empty."""
+    return str(value).strip().lower() in words if words and value not in (None, "") else value
 
 
 def judging(items: Items, uses: Sequence[str]) -> dict[str, list[object]]:
@@ -51,11 +65,14 @@ def open_question(kind: str, uses: Sequence[str], items: Items, name: str) -> st
     kinds, there = sorted({str(value)[:40] for value in values}), seen(items)
     start = f"--columns prompt={next(each for each in PROMPTS if each in there)},reply={next(each for each in REPLIES if each in there)}"
     answers = f"to imitate every reply whatever it says, --shape demonstrations or {start}"
-    if len(kinds) > 2 and all(is_number(value) for value in values):
-        answers += f"; to rank the replies of a prompt, {start},score={column} where a higher number is better, ,rank={column} where it is worse"
-    elif len(kinds) == 2:
+    if len(kinds) == 2 and {each.lower() for each in kinds} <= set(GOOD + BAD):
         answers += f"; if it says 1 or true for a good reply, {start},liked={column}, and for a bad one, ,disliked={column}"
-    return f"{name}: the column {column!r} ({excerpt(', '.join(kinds[:4]), 60)}) may judge the replies, and which way is open. Please say: {answers}"
+    elif all(is_number(value) for value in values):
+        answers += f"; to rank the replies of a prompt, {start},score={column} where a higher number is better, ,rank={column} where it is worse"
+    else:
+        answers += f"; to set good replies above the others, name the words that mean good: {start},liked={column}:{kinds[0]} (several with | between)"
+    others = f", like {', '.join(list(columns)[1:])}," if len(columns) > 1 else ""
+    return f"{name}: the column {column!r} ({excerpt(', '.join(kinds[:4]), 60)}){others} may judge the replies, and which way is open. Please say: {answers}"
 
 
 def is_number(value: object) -> bool:

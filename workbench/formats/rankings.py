@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from workbench.corpus import Preference, Row
 from workbench.formats.demonstrations import PROMPTS, REPLIES, instruction
@@ -29,6 +29,7 @@ from workbench.records import Messages
 CANDIDATES = ("answers", "completions", "responses", "candidates", "replies")
 CANDIDATE_TEXT = ("answer", "response", "text", "content", "output", "completion", "reply")
 SCORES = ("overall_score", "score")
+FIGURES = {"ranks": "rank", "rank": "rank", "scores": "score"}  # lists beside a list of replies, a figure a reply
 LOWEST, HIGHEST = "rankings by `rank`: the lowest number was read as the best", "rankings by score: the highest number was read as the best"
 
 
@@ -57,8 +58,8 @@ def ranked(prompt: Messages, candidates: Sequence[tuple[str, float | None]], not
 
 
 def candidates(record: Record, notes: Notes) -> list[Row]:
-    """Nectar and UltraFeedback: a list of replies, each with a rank (1 is best) or a score (the highest is best)."""
-    found = next((record[key] for key in CANDIDATES if is_candidates(record.get(key))), [])
+    """Nectar and UltraFeedback: a list of replies with ranks (1 is best) or scores (the highest is best), in objects or in a list beside."""
+    found = together(record)
     judged: list[tuple[str, float | None]] = []
     for place, each in enumerate(found, start=1):
         if not isinstance(each, dict):
@@ -69,6 +70,24 @@ def candidates(record: Record, notes: Notes) -> list[Row]:
     made = ranked(prompt_of(turns or instruction(record), notes, record.get("system")), judged, notes)
     notes[LOWEST if "rank" in found[0] else HIGHEST] += 1
     return [made]
+
+
+def beside(record: Record) -> tuple[str, str]:
+    """The names of a list of texts and of the list of their ranks or scores, where a row has both; else empty."""
+    replies = next((key for key in CANDIDATES if isinstance(record.get(key), list) and record[key] and isinstance(record[key][0], str)), "")
+    figures = next((key for key in FIGURES if isinstance(record.get(key), list)), "")
+    return (replies, figures) if replies and figures else ("", "")
+
+
+def together(record: Record) -> list[Any]:
+    """The replies of a row, each an object with its text and its rank or score. Raises Unusable."""
+    replies, figures = beside(record)
+    if not replies:
+        return next((record[key] for key in CANDIDATES if is_candidates(record.get(key))), [])
+    texts, judged = record[replies], record[figures]
+    if len(texts) != len(judged):
+        raise Unusable(f"{len(texts)} replies but {len(judged)} {figures}")
+    return [{"text": text, FIGURES[figures]: figure} for text, figure in zip(texts, judged)]
 
 
 def is_candidates(value: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ from typing import Any
 from workbench.corpus import SHAPES, Row
 from workbench.errors import CorpusError
 from workbench.formats import questions
+from workbench.formats.exports import ROW
 from workbench.formats.files import read_records
-from workbench.formats.kinds import KINDS, Kind
+from workbench.formats.kinds import CHATS, KINDS, SIDES, Kind
 from workbench.formats.questions import LOOKED_AT, Items
 from workbench.formats.raw import Rejected, excerpt
 from workbench.formats.remarks import remarks
+from workbench.formats.tables import TURNS, UNFOLDED, turns_of
 from workbench.formats.turns import Notes, Unusable
 
+Progress = Callable[[int, int], None]  # records done, records in all
+TOLD_EVERY = 500
 LONGEST_ROW = 1_000_000  # characters; longer than any model's context, and enough to stall a page
 
 
@@ -33,18 +37,19 @@ class Import:
     why: str = ""  # what the format was recognised by
 
 
-def read(path: Path, columns: Mapping[str, str] | None = None, shape: str = "") -> Import:
+def read(path: Path, columns: Mapping[str, str] | None = None, shape: str = "", progress: Progress | None = None) -> Import:
     """Reads a file of any known format; `columns` says what its columns mean: {"prompt": "goal", "reply": "target"}.
 
-    `shape` says what to make of a file that could be several things, as thumbs can be preferences or demonstrations.
-    Raises CorpusError when the file cannot be read, its format is unknown or a meaning is open. A row that cannot be used is
+    `shape` says what to make of a file that could be several things, as thumbs can be preferences or demonstrations;
+    `progress` is told now and then how many of how many records are done. Raises CorpusError when the file cannot be read, its format is unknown or a meaning is open. A row that cannot be used is
     never an error: it is in `rejected`, and `rows` may be empty.
     """
     path = Path(path)
     if shape not in ("", *SHAPES):
         raise CorpusError(f"there is no shape {shape!r}; the shapes are {', '.join(SHAPES)}")
     records = read_records(path)
-    items = [(line, {str(key).strip().lower(): value for key, value in item.items()}) for line, item in records.items]
+    notes: Notes = Counter()
+    items = [(line, named(item, notes)) for line, item in records.items]
     if columns:
         items = questions.renamed(items, columns, path.name)
     kind = recognise(items, shape, bool(columns))
@@ -53,12 +58,22 @@ def read(path: Path, columns: Mapping[str, str] | None = None, shape: str = "") 
         raise CorpusError(questions.wrong_shape(shape, others, path.name) if others else questions.unknown(records, columns, path.name))
     if not columns and not shape and (question := questions.open_question(kind.name, kind.uses, items, path.name)):
         raise CorpusError(question)
-    notes: Notes = Counter()
-    rows, rejected = parse(kind, items, notes)
+    rows, rejected = parse(kind, watched(items, progress), notes)
     fitting = sum(kind.fits(item) for _, item in items[:LOOKED_AT])
     why = f"{fitting} of the first {min(LOOKED_AT, len(items))} records have {kind.sign}"
     told = [*records.notes, *(f"{count:,}: {note}" for note, count in notes.items() if count), *remarks(kind.shape, kind.uses, items, rows)]
     return Import(f"{kind.name} ({records.container})", kind.shape, rows, sorted(records.rejected + rejected, key=lambda r: r.line), told, why)
+
+
+def named(item: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """A record with its columns in small letters; whole chats that were written as a text are turns again (not in our own exports)."""
+    made = {str(key).strip().lower(): value for key, value in item.items()}
+    for key in (*CHATS, *SIDES) if ROW not in made else ():
+        value = made.get(key)
+        if isinstance(value, str) and TURNS.match(value) and (turns := turns_of(value)):
+            notes[UNFOLDED] += 1
+            made[key] = turns
+    return made
 
 
 def recognise(items: Items, shape: str = "", is_mapped: bool = False) -> Kind | None:
@@ -69,10 +84,21 @@ def recognise(items: Items, shape: str = "", is_mapped: bool = False) -> Kind | 
     return kinds[votes.most_common(1)[0][0]] if votes else None
 
 
-def parse(kind: Kind, items: Items, notes: Notes) -> tuple[list[Row], list[Rejected]]:
-    by_line = dict(items)
+def watched(items: Items, progress: Progress | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records, and a word to whoever waits for them."""
+    for done, each in enumerate(items):
+        if progress and done % TOLD_EVERY == 0:
+            progress(done, len(items))
+        yield each
+    if progress:
+        progress(len(items), len(items))
+
+
+def parse(kind: Kind, items: Iterable[tuple[int, dict[str, Any]]], notes: Notes) -> tuple[list[Row], list[Rejected]]:
+    by_line: dict[int, dict[str, Any]] = {}
     found: list[tuple[int, Any]] = []
     for line, item in items:
+        by_line[line] = item
         found += parsed(kind, line, item, notes)
     if kind.join:
         parts = [(line, each) for line, each in found if not isinstance(each, Unusable)]
@@ -106,5 +132,3 @@ def size_of(value: Any) -> int:
         elif isinstance(each, list):
             waiting += each
     return size
-
-

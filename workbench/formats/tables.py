@@ -91,6 +91,13 @@ def cell(text: str, notes: Counter[str]) -> Any:
         return armed(text)
     if not TURNS.match(text):
         return text
+    found = turns_of(text)
+    notes[UNREAD if found is None else UNFOLDED] += 1
+    return text if found is None else found
+
+
+def turns_of(text: str) -> list[Any] | None:
+    """The list of turns that a text holds, as JSON or as Python writes them; None where it holds none."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -98,8 +105,4 @@ def cell(text: str, notes: Counter[str]) -> Any:
             found = ast.literal_eval(text.strip())  # how pandas writes lists into CSV; literals only, nothing runs
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             found = None
-    if not isinstance(found, list):
-        notes[UNREAD] += 1
-        return text
-    notes[UNFOLDED] += 1
-    return found
+    return found if isinstance(found, list) else None

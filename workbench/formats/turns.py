@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -23,11 +24,14 @@ ROLES = {
     "user": "user", "human": "user", "prompter": "user", "customer": "user",
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant", "bing": "assistant",
     "bard": "assistant", "agent": "assistant",
-    "tool": "tool", "function": "tool", "observation": "tool", "function_call": "tool", "tool_call": "tool", "tool_calls": "tool",
-    "function_response": "tool", "tool_response": "tool", "ipython": "tool", "api": "tool",
+    "function_call": "assistant", "tool_call": "assistant", "tool_calls": "assistant",
+    "tool": "tool", "function": "tool", "observation": "tool", "function_response": "tool", "tool_response": "tool", "ipython": "tool", "api": "tool",
 }
+CALLS = ("function_call", "tool_call", "tool_calls")  # as roles, and as fields of an assistant's turn
+CALLED = "calls of tools are imitated as the text they are in the file"
+WRITTEN = "calls of tools were written as JSON text, a call a line"
 HUMAN = "\n\nHuman:"
-DROPPED = "conversations ended with the user; the turns after the last reply were dropped"
+DROPPED = "conversations did not end with a reply; the turns after the last reply were dropped"
 UNWEIGHTED = "assistant turns have loss_weight 0 in the file; they are imitated like the others"
 
 
@@ -38,6 +42,8 @@ def text_of(value: object, what: str) -> str:
     if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, list):
+        if len(value) > 1 and all(isinstance(part, str) for part in value):
+            raise Unusable(f"{what} is a list of {len(value)} texts; one text is wanted")
         value = "".join(part_text(part, what) for part in value)
     if not isinstance(value, str):
         raise Unusable(f"{what} is a {type(value).__name__}, not a text")
@@ -47,11 +53,13 @@ def text_of(value: object, what: str) -> str:
 
 def check_letters(text: str, what: str) -> None:
     """Raises Unusable for what cannot be saved: bytes that were no UTF-8 (kept as U+DC80 to U+DCFF) and halves of characters."""
-    halves = {letter for letter in text if "\ud800" <= letter <= "\udfff"}
-    if any(letter >= "\udc80" and letter <= "\udcff" for letter in halves):
-        raise Unusable(f"{what} holds bytes that are not UTF-8")
-    if halves:
-        raise Unusable(f"{what} holds half a character (a lone surrogate)")
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        is_byte = any("\udc80" <= letter <= "\udcff" for letter in text)
+        raise Unusable(f"{what} holds bytes that are not UTF-8" if is_byte else f"{what} holds half a character (a lone surrogate)") from fault
 
 
 def who(annotator: object) -> str:
@@ -102,14 +110,33 @@ def message(turn: object, place: int, notes: Notes) -> dict[str, str]:
     role = ROLES.get(said.lower()) if isinstance(said, str) else None
     if role is None:
         raise Unusable(f"turn {place} has the unknown role {str(said)[:40]!r}")
-    if role == "tool" or turn.get("tool_calls"):
-        raise Unusable(f"turn {place} is a tool turn ({said}); only system, user and assistant turns can be used")
     content = text_of(turn.get("content", turn.get("value")), f"turn {place}")
+    if role == "assistant" and turn.get("tool_calls"):
+        content = "\n".join(filter(None, [content, *called(turn["tool_calls"], place)]))
+        notes[WRITTEN] += 1
+    notes[CALLED] += str(said).lower() in CALLS
     if not content:
         raise Unusable("empty reply" if role == "assistant" else f"turn {place} ({role}) is empty")
     if role == "assistant" and turn.get("loss_weight") == 0:
         notes[UNWEIGHTED] += 1
     return {"role": role, "content": content}
+
+
+def called(calls: object, place: int) -> list[str]:
+    """The calls of a turn of OpenAI kind, each as the JSON of its name and arguments."""
+    made = []
+    for call in calls if isinstance(calls, list) else [calls]:
+        function = call.get("function", call) if isinstance(call, dict) else None
+        if not (isinstance(function, dict) and isinstance(function.get("name"), str)):
+            raise Unusable(f"turn {place} calls a tool without a name")
+        given = function.get("arguments")
+        try:
+            given = json.loads(given) if isinstance(given, str) else given
+        except (ValueError, RecursionError):
+            pass  # not JSON: the text itself is what the model said
+        made.append(json.dumps({"name": function["name"], "arguments": given}, ensure_ascii=False))
+        check_letters(made[-1], f"turn {place}")
+    return made
 
 
 def conversation(turns: object, notes: Notes, system: object = None) -> Messages:
@@ -123,18 +150,25 @@ def conversation(turns: object, notes: Notes, system: object = None) -> Messages
     return messages
 
 
+FOLLOWS = {"": ("user",), "user": ("assistant",), "assistant": ("user", "tool"), "tool": ("assistant", "tool")}
+
+
 def check_order(messages: Messages) -> None:
-    """Raises Unusable unless the order is: perhaps the system, then user and assistant in turn."""
-    spoken = messages[1:] if messages[0]["role"] == "system" else messages
-    for place, turn in enumerate(spoken):
-        wanted = ("user", "assistant")[place % 2]
-        if turn["role"] == wanted:
-            continue
-        if turn["role"] == "system":
-            raise Unusable("role order: a system turn that is not the first")
-        if place == 0:
-            raise Unusable("role order: the assistant speaks first")
-        raise Unusable(f"role order: two {turn['role']} turns in a row")
+    """Raises Unusable unless the order is: perhaps the system, then user and assistant in turn, who may hear tools before going on."""
+    spoken = [turn["role"] for turn in messages[messages[0]["role"] == "system":]]
+    for before, role in zip(["", *spoken], spoken):
+        if role not in FOLLOWS[before]:
+            raise Unusable(f"role order: {disorder(before, role)}")
+
+
+def disorder(before: str, role: str) -> str:
+    if role == "system":
+        return "a system turn that is not the first"
+    if before == role:
+        return f"two {role} turns in a row"
+    if role == "tool":
+        return "a tool's answer that the assistant did not ask for"
+    return "the user speaks before the assistant has read the tool's answer" if before == "tool" else "the assistant speaks first"
 
 
 def as_question(messages: Messages) -> Messages:

@@ -1,12 +1,25 @@
-"""Messages to tokens by the model's own chat template, and back. The one place that decides which tokens are trained."""
+"""Messages to tokens by the model's own chat template, and back. The one place that decides which tokens are trained.
+
+Knows no torch: the engine brings transformers' tokenizer, the page a lighter one (spelling.py), and both see the same tokens.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jinja2
+
 from workbench.errors import CorpusError, ModelError
 from workbench.records import Messages
+
+# For a base model without a chat template of its own; ends each turn with the tokenizer's end-of-text token.
+PLAIN_TEMPLATE = (
+    "{% for m in messages %}{{ m['role'].capitalize() + ': ' + m['content'].strip() }}"
+    "{{ eos_token if m['role'] == 'assistant' else '' }}{{ '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
+)
+LONGEST_TEMPLATE = 64_000  # characters; a template is a program, and a huge one is no template
 
 
 class Encoded(NamedTuple):
@@ -39,7 +52,11 @@ class Chat:
         return self.tokenizer.eos_token_id, ""
 
     def render(self, messages: Messages, reply_follows: bool = False) -> str:
-        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply_follows)
+        try:
+            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply_follows)
+        except jinja2.TemplateError as fault:  # some templates know no system turn, or no tools
+            roles = ", ".join(message["role"] for message in messages)
+            raise CorpusError(f"the model's chat template cannot write a conversation of {roles}: {fault}; leave such rows out or choose another model") from fault
 
     def tokens(self, text: str) -> list[int]:
         # The template writes the beginning-of-text token itself; a second one would be wrong.
