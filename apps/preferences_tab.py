@@ -18,7 +18,7 @@ LOOK_AGAIN = "() => ['wb-bring-back', 'wb-judged'].forEach(name => document.disp
 
 def build(lab: Lab, page: Page) -> None:
     desk, style = Desk(lab), (STATIC / "ranking.css").read_text(encoding="utf-8")
-    panel("ranking", public(desk.rank_next), public(desk.rank_save), public(desk.rank_undo), css_template=style)
+    panel("ranking", public(desk.rank_next), public(desk.rank_save), public(desk.rank_undo), public(desk.rank_hold), css_template=style)
     with gr.Accordion("Get replies to rank", open=True):
         more(lab, page)
     with gr.Accordion("Past judgements", open=False):

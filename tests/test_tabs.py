@@ -95,6 +95,44 @@ def test_undo_brings_back_the_last_item_of_this_judge(lab):
     assert lab.store.comparison(theirs).state == "bad"
 
 
+def test_all_that_was_said_beside_a_vote_is_stored(lab):
+    number = add(lab)
+    said = {"strength": 2, "tags": ["safe", "style"], "comment": " made it up ", "seconds": 9}
+    ranking.Desk(lab).rank_save({"id": number, "choice": "ranking", "groups": [[1]], "shown": [1, 2, 0], **said})
+    [stored] = lab.judgements()
+    assert (stored.shown, stored.ranking, stored.strength, stored.tags, stored.comment) == ([1, 2, 0], [[2], [1, 0]], 2, ["safe", "style"], "made it up")
+
+
+def test_ratings_become_a_ranking_with_ties(lab):
+    number = add(lab, texts=("a", "b", "c", "d"), shown=(3, 1, 2, 0))
+    ranking.Desk(lab).rank_save({"id": number, "choice": "ranking", "ratings": [2, 5, 2, 0]})
+    [stored] = lab.judgements()
+    assert (stored.ranking, stored.ratings) == ([[1], [3, 2]], [0, 5, 2, 2])
+
+
+@pytest.mark.parametrize("wrong", [{"shown": [0, 1]}, {"shown": [0, 1, 1]}, {"shown": "012"}, {"ratings": [1, 2]}, {"ratings": [6, 1, 1]}, {"ratings": [3, 0, 0]},
+                                   {"groups": [[7]]}, {"groups": [[0]], "tags": ["nice"]}, {"groups": [[0]], "strength": 9}])
+def test_what_no_page_sends_is_refused_and_stores_nothing(lab, wrong):
+    number = add(lab)
+    with pytest.raises(CorpusError):
+        ranking.Desk(lab).rank_save({"id": number, "choice": "ranking", **wrong})
+    assert lab.judgements() == []
+
+
+def test_a_better_reply_alone_is_a_vote(lab):
+    state = ranking.Desk(lab).rank_save({"id": add(lab), "choice": "ranking", "groups": [], "better": "Until six."})
+    assert state["last"] == "yours > A = B = C" and lab.judgements()[0].ranking == [[3], [2, 0, 1]]
+
+
+def test_two_pages_get_two_items_and_the_last_ones_are_said_to_be_elsewhere(lab):
+    add(lab)
+    desk = ranking.Desk(lab)
+    assert desk.rank_next({"annotator": "Ada", "holder": "a"})["item"]
+    found = desk.rank_next({"annotator": "Bob", "holder": "b"})
+    assert (found["item"], found["to_do"], found["elsewhere"]) == (None, 1, 1)
+    assert desk.rank_hold({"holder": "a"}) == {}
+
+
 def test_undo_without_a_judgement_says_so(lab):
     with pytest.raises(NotFound, match="nothing to take back"):
         ranking.Desk(lab).rank_undo({"annotator": "Ada"})

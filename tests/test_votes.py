@@ -10,7 +10,7 @@ def judged(ranking, adapters=("a", "b"), shown=None, state="judged", seconds=Non
     replies = [Reply(name, f"reply of {name}", 3, True, {}) for name in adapters]
     order = shown if shown is not None else list(range(len(adapters)))
     made = Judgement(1, "me", state, ranking or [], order, seconds=seconds)
-    return Comparison(1, "chat", "", 1, [{"role": "user", "content": "?"}], {}, order, state, 0.0, "", replies, [made])
+    return Comparison(1, "chat", "", 1, [{"role": "user", "content": "?"}], {}, order, state, 0.0, "", 0.0, replies, [made])
 
 
 def test_a_tie_is_half_a_win():

@@ -55,9 +55,7 @@ class Judged:
     def votes(self) -> list[Vote]:
         """Every ranking of this lab as agreement needs it, people's first, then models'."""
         counted = {c.id for c in self.store.comparisons("state='judged' and kind<>'evaluation'")}
-        found = [Vote(j.comparison, j.annotator or j.source, j.ranking, j.shown, j.seconds, j.source)
-                 for j in judgements.read(self.store, "state='judged'") if j.comparison in counted]
-        return found + [feedback.as_vote(verdict) for verdict in self.verdicts()]
+        return agreement.of_judgements(j for j in judgements.read(self.store) if j.comparison in counted) + [feedback.as_vote(verdict) for verdict in self.verdicts()]
 
     def agreement(self) -> Agreement:
         """How far annotators agree with each other and with themselves, and the noise ceiling that sets for a reward model."""

@@ -118,6 +118,8 @@ METRICS: dict[str, Metric] = {
     "updates": Metric("Updates", "", "Updates done with one batch of replies.", "As many as planned; fewer means that a step went too far.", "reference"),
     "seconds_generate": Metric("Seconds writing", "s", "Time spent on replies.", "The largest part.", "policy"),
     "seconds_score": Metric("Seconds scoring", "s", "Time spent on rewards and references.", "Small.", "reward"),
+    "doubt": Metric("Doubt", "", "p (1 - p) over the pairs of replies, p the chance that the first is better.",
+                    "Falls from round to round; 0.25 is a coin toss.", "warn"),
     "flips": Metric("Answers that flip", "", "Share of a judge's answers that change when the two replies swap places.",
                     "Near 0. From 0.25 on it looks at the place more than at the text.", "warn"),
     "first_letter": Metric("First reply named", "", "How likely the judge names the reply that stands first; averaging both orders takes that out.",
@@ -166,6 +168,7 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Answers that flip", ("flips",), "Low is good: the text decides, not the place.", span=SHARE),
         Chart("Sureness", ("sureness",), "How far its labels are from a coin toss.", span=SHARE),
     ],
+    "doubt": [Chart("Doubt", ("doubt",), "0.25: the reward model cannot tell the replies apart; 0: it is sure.")],
     "revise": [
         Chart("Replies changed", ("changed",), "How many replies the critique really changed.", span=SHARE),
         Chart("Reply length", ("reply_tokens",), "Mean length of the revisions."),
@@ -179,10 +182,12 @@ TILES: dict[str, tuple[str, ...]] = {
     "ppo": ("score", "kl_seq", "reward", "reply_tokens", "eos_rate", "entropy"),
     "evaluate": (),
     "judge": ("flips", "first_letter", "letters", "sureness"),
+    "doubt": ("doubt",),
     "revise": ("changed", "reply_tokens", "tokens_per_second"),
 }
 
-HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",)}
+HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",),
+            "doubt": ("doubt",)}
 
 
 def colour(key: str, among: tuple[str, ...] = ()) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
-from workbench import judgements, library, packs, votes
+from workbench import desk, judgements, library, packs, votes
 from workbench.errors import CorpusError, LabError
 from workbench.records import TAGS, Comparison, Judgement
 from workbench.store import Store
@@ -24,6 +24,14 @@ class Notes(TypedDict, total=False):
     comment: str
     ratings: list[int]
     shown: list[int]
+
+
+class Handed(NamedTuple):
+    """An item that an annotator is to judge, the order in which they see its replies, and which judgement of theirs it repeats."""
+
+    comparison: Comparison
+    shown: list[int]
+    repeat_of: int | None = None
 
 
 class Ranked:
@@ -88,6 +96,27 @@ class Ranked:
             ranking = judge.rank(item.prompt, [r.text for r in item.replies], random.Random(f"{seed} {item.id}"))
             self.judge(item, ranking, annotator="simulated", source="simulated")
         return len(waiting)
+
+    def hand_out(self, annotator: str = "me", holder: str = "", wanted: int = 0) -> Handed | None:
+        """The next item for an annotator, which nobody else holds; None where nothing is left.
+
+        `holder` tells several pages of one annotator apart. One item in twenty comes again with its sides swapped, and where others
+        judge too, one in ten is theirs.
+        """
+        held = desk.hand_out(self.store, annotator, holder or annotator, wanted)
+        return self.handed(annotator, held) if held else None
+
+    def handed(self, annotator: str, held: desk.Held) -> Handed:
+        """A held item with the order in which this annotator sees it."""
+        found = self.store.comparison(held.comparison)
+        if held.repeat_of is not None:
+            first = judgements.read(self.store, "id=?", held.repeat_of)
+            return Handed(found, first[0].shown[::-1] if first else found.shown, held.repeat_of)
+        if not found.judgements:
+            return Handed(found, found.shown)
+        shown = sorted(found.shown)
+        random.Random(f"{found.id} {annotator}").shuffle(shown)  # a lot of their own, or all would share one bias
+        return Handed(found, shown)
 
     def to_rank(self, limit: int = 1) -> list[Comparison]:
         """The comparisons that wait for a person's ranking, oldest first."""

@@ -108,6 +108,7 @@ class Comparison:
     state: str  # waiting, writing, ready, failed; or judged, bad, skipped: the most telling judgement's
     created: float
     error: str
+    doubt: float  # how unsure a reward model is of the order, 0 to 0.25; 0 where none was asked. What it doubts most is ranked first
     replies: list[Reply]
     judgements: list[Judgement]  # oldest first, repeats left out
 

@@ -76,4 +76,11 @@ alter table comparisons drop column rubric;
 alter table comparisons drop column seconds;
 alter table comparisons drop column judged;
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS, JUDGEMENTS)  # versions 2, 3, ...
+DESK = """
+create table holds(holder text primary key, annotator text not null, comparison integer not null, repeat_of integer, until real not null);
+create index holds_by_comparison on holds(comparison);
+create index judgements_by_annotator on judgements(annotator);
+alter table comparisons add column doubt real not null default 0;
+create table settings(name text primary key, value text not null);
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS, JUDGEMENTS, DESK)  # versions 2, 3, ...

@@ -11,7 +11,7 @@ function when(seconds) {
 }
 
 async function takeBack(id, comparison) {
-  const answer = await server.rank_undo({ judgement: id });
+  const answer = await server.rank_undo({ judgement: id, ...wb.judge() });
   if (answer.error) return root.prepend(el("p", "wb-trouble", answer.error));
   document.dispatchEvent(new CustomEvent("wb-bring-back", { detail: comparison }));
   load();

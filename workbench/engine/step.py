@@ -41,6 +41,7 @@ class Step:
     comparisons: Sequence[Mapping[str, Any]] = ()
     verdicts: Sequence[Mapping[str, Any]] = ()
     revisions: Sequence[Mapping[str, Any]] = ()
+    doubts: Sequence[tuple[int, float]] = ()  # (comparison, how unsure the reward model is)
     held_out: Sequence[HeldOut] = ()  # all of them, or none where nobody looked
     note: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
