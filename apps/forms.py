@@ -48,7 +48,7 @@ class Form:
     def control(self, knob: Field) -> Any:
         """One control; its label is the knob's name in Python, its note the knob's meaning."""
         meta, default = knob.metadata, None if knob.default is MISSING else knob.default
-        shared = {"label": knob.name, "info": meta["help"], "min_width": 120}
+        shared = {"label": knob.name, "info": meta["help"].replace("*", "\\*"), "min_width": 120}
         if is_number(knob):
             return gr.Number(default, **shared)
         if kind_of(knob) is bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,9 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.chat": 2, "workbench.spelling": 2,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
     "workbench.kept": 2, "workbench.course": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.constitution": 2, "workbench.feedback": 2,
-    "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2,
+    "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2, "workbench.results": 2, "workbench.rounds": 2, "workbench.report": 2,
     "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.ranked": 3, "workbench.trusted": 3, "workbench.scored": 3,
+    "workbench.reported": 3,
     "workbench.live": 3, "workbench.engine": 3, "workbench": 3,
     "workbench.commands": 4, "workbench.steering": 4, "workbench.judging": 4, "workbench.carrying": 4, "workbench.__main__": 4, "apps": 4,
 }
@@ -142,3 +145,9 @@ def test_the_only_broad_catches_are_the_workers():
 def test_the_readme_names_every_file():
     tree = (ROOT / "README.md").read_text()
     assert not [name(file) for file in FILES if file.name != "__init__.py" and file.name not in tree]
+
+
+def test_every_name_is_defined_and_every_import_used():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--select", "F401,F811,F821,F822", "--no-cache", "workbench", "apps", "benchmarks", "tests"],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
