@@ -15,6 +15,7 @@ from workbench.lab import Lab
 from workbench.ranked import Handed
 from workbench.recipes import ReplyRecipe
 from workbench.records import LIVE, TAGS, Comparison, Judgement
+from workbench.supply import FEW
 
 LETTERS = "ABCDEFGH"
 RECENT = 500  # judgements behind pace and position bias: recent habits matter, and reading them stays quick
@@ -133,7 +134,13 @@ class Desk:
                               repeat_of=held.repeat_of if held and held.comparison == comparison.id else None, **notes_of(question))
         if not self.lab.vote(judgement, "" if state == "skipped" else better):
             return {**self._state(question), "note": ELSEWHERE}
+        self.lab.keep_ahead()
         return {**self._state(question), "last": in_letters(self._past("annotator=?", judgement.annotator, limit=1)[0])}
+
+    def rank_ahead(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Ends the writing of replies ahead."""
+        self.lab.write_ahead(None)
+        return self._state(question, int(question.get("id") or 0))
 
     def rank_undo(self, question: dict[str, Any]) -> dict[str, Any]:
         """Takes back a judgement, or this annotator's last one, and brings its item back."""
@@ -165,7 +172,7 @@ class Desk:
         return {
             "item": item(handed) if handed else None, "rubric": rubric(self.lab, handed.comparison if handed else None),
             "done": counts.get("judged", 0), "to_do": counts.get("ready", 0), "aside": counts.get("bad", 0) + counts.get("skipped", 0),
-            "elsewhere": desk.with_others(self.lab.store, holder), "tags": TAGS,
+            "ahead": ahead(self.lab.written_ahead()), "elsewhere": desk.with_others(self.lab.store, holder), "tags": TAGS,
             "pace": votes.pace_seconds(recent), "first": votes.first_side_rate(recent), "chance": chance(recent),
             "itself": itself.rate, "repeats": itself.n,
             "writing": [{"id": r.id, "state": r.state, "step": r.step, "total": r.total}
@@ -177,6 +184,13 @@ def chance(found: Sequence[Judgement]) -> float:
     """How often the first card would be best if its place did not matter."""
     sizes = [len(each.shown) for each in found if each.state == "judged"]
     return sum(1 / size for size in sizes) / len(sizes) if sizes else 0.0
+
+
+def ahead(recipe: ReplyRecipe | None) -> str:
+    """What is written without being asked for again, in words."""
+    if recipe is None:
+        return ""
+    return f"When fewer than {FEW} are left, {recipe.adapters.replace(',', ' and ')} answers {recipe.count} more prompts by itself."
 
 
 def past_row(judgement: Judgement, comparison: Comparison) -> dict[str, Any]:

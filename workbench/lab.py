@@ -21,10 +21,11 @@ from workbench.reported import Reported
 from workbench.scored import Scoring
 from workbench.steered import Steered
 from workbench.store import Store
+from workbench.supply import Supply
 from workbench.trusted import Trusted
 
 
-class Lab(Steered, Recorded, Ranked, Trusted, Scoring, Judged, Reported):
+class Lab(Steered, Recorded, Ranked, Supply, Trusted, Scoring, Judged, Reported):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:

@@ -231,6 +231,7 @@ function draw() {
     if (!isPair() && !rates()) parts.push(rail());
     parts.push(el("p", { class: "rk-reading", role: "status", "aria-live": "polite" }, reading()), notes(), made.isWriting && writing(), keys());
   }
+  if (state.ahead) parts.push(el("p", { class: "rk-ahead" }, `${state.ahead} `, el("button", { class: "rk-link", type: "button", onclick: () => ask(server.rank_ahead, { id: state.item ? state.item.id : 0 }) }, "Stop that")));
   parts.push(el("p", { class: "rk-say", role: "status", "aria-live": "polite" }));
   root.replaceChildren(...parts.filter(Boolean));
   if (focus) { const again = root.querySelector(`[data-testid="${focus}"]`); if (again) again.focus() }

@@ -35,7 +35,7 @@ def train(recipe: DoubtRecipe, backbone: Backbone, comparisons: Sequence[Compari
     groups = list(parts(comparisons, AT_ONCE))
     for index in range(state.step + 1 if state else 1, len(groups) + 1):
         encoded = {c.id: rows for c in groups[index - 1] if max(map(len, rows := tokens(backbone, c))) <= recipe.max_tokens}
-        found = score(backbone, encoded, recipe.micro_batch)
+        found = score(backbone, encoded, recipe.micro_batch) if encoded else []
         told = {"doubt": sum(each for _, each in found) / len(found)} if found else {}
         yield Step(index, len(groups), told, state=lambda at=index: State(at, {}, {}), is_checkpoint=True, doubts=found,
                    summary={"comparisons": len(comparisons), "reward": recipe.reward})
@@ -53,7 +53,8 @@ def score(backbone: Backbone, encoded: dict[int, list[list[int]]], micro_batch: 
     doubts: list[float] = []
     with backbone.role("reward"):
         for part in by_replies(list(items.values()), micro_batch):
-            doubts += [doubt(each.tolist()) for each in scores_of(backbone, "reward", part)]
+            # Calibrated scores are in standard deviations; a difference of raw ones is the log-odds that the first is better.
+            doubts += [doubt((each * backbone.heads["reward"].spread).tolist()) for each in scores_of(backbone, "reward", part)]
     return list(zip(items, doubts, strict=True))
 
 
