@@ -48,7 +48,7 @@ class Form:
     def control(self, knob: Field) -> Any:
         """One control; its label is the knob's name in Python, its note the knob's meaning."""
         meta, default = knob.metadata, None if knob.default is MISSING else knob.default
-        shared = {"label": knob.name, "info": meta["help"].replace("*", "\\*"), "min_width": 120}
+        shared = {"label": knob.name, "info": meta["help"], "min_width": 120}
         if is_number(knob):
             return gr.Number(default, **shared)
         if kind_of(knob) is bool:
@@ -150,7 +150,7 @@ def build(lab: Lab, page: Page, recipe: type[Recipe], tab: str) -> Form:
     with gr.Column(elem_classes=["wb-start"]):
         message = gr.Markdown(visible=False, elem_classes=["wb-trouble"])
         memory = gr.Markdown(elem_classes=["wb-note"])
-        start = gr.Button(f"Start {recipe.title if recipe.title.isupper() else recipe.title.lower()}", variant="primary", elem_id=f"start-{tab}")
+        start = gr.Button(f"Start {recipe.title if recipe.title.isupper() else recipe.title.lower()}", variant="primary", elem_id=f"start-{recipe.stage}")
     with gr.Accordion("Copy as Python", open=False):
         code = gr.Code(language="python", show_label=False, interactive=False, lines=4, buttons=["copy"], wrap_lines=True, show_line_numbers=False)
 

@@ -63,7 +63,7 @@ def next_step(lab: Lab, stages: list[pipeline.Stage]) -> dict[str, str]:
         return tell("Rank some replies", f"{ranked} ranked, {waiting} wait. From about {ENOUGH} on a reward model can learn what you like.",
                     "Rank replies", "preferences")
     if busy := next((run for run in runs if run.state == "running"), None):
-        tab = {"replies": "preferences", "evaluate": "runs"}.get(busy.stage, busy.stage)
+        tab = pipeline.TAB_OF.get(busy.stage, busy.stage)
         return tell(f"{busy.id} is running", "Watch it learn. You may close this page: runs go on without it.", "Watch", tab)
     if any(run.state in LIVE for run in runs):
         return tell("The queue is about to start", "The worker takes a moment to load the model.", "See the queue", "runs")

@@ -18,6 +18,7 @@ ABOUT = {
     "compare": "The new policy beside the old one, on prompts neither has seen.",
 }
 TITLES = {"data": "Data", "sft": "SFT", "preferences": "Preferences", "reward": "Reward", "ppo": "PPO", "compare": "Compare"}
+TAB_OF = {"replies": "preferences", "judge": "preferences", "revise": "preferences", "evaluate": "runs"}  # where a stage's name is not its tab's
 STAGE_OF = {"sft": "sft", "preferences": "replies", "reward": "reward", "ppo": "ppo", "compare": "evaluate"}
 
 

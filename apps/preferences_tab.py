@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from apps import agreement, feedback
 from apps.page import STATIC, Page, panel, public, told
 from apps.ranking import Desk
 from workbench import supply
@@ -33,6 +34,10 @@ def build(lab: Lab, page: Page) -> None:
                 by_doubt(lab, page)
     with gr.Accordion("Past judgements", open=False):
         panel("judgements", public(desk.rank_past), public(desk.rank_undo), css_template=style)
+    with gr.Accordion("Agreement", open=False, elem_id="agreement"):
+        panel("agreement", agreement.look_of(lab), css_template=(STATIC / "feedback.css").read_text(encoding="utf-8"))
+    with gr.Accordion("AI feedback", open=False, elem_id="ai-feedback"):
+        feedback.build(lab, page)
 
 
 def from_adapters(lab: Lab, page: Page) -> None:

@@ -13,7 +13,8 @@ from workbench.records import LIVE, Run
 
 # Per stage the two numbers that say most, under names short enough for one line.
 SHOWN = {"sft": {"loss": "loss", "eval_loss": "held-out"}, "replies": {"tokens_per_second": "tokens/s"},
-         "reward": {"loss": "loss", "eval_accuracy": "accuracy"}, "ppo": {"score": "score", "kl_seq": "KL"}}
+         "reward": {"loss": "loss", "eval_accuracy": "accuracy"}, "ppo": {"score": "score", "kl_seq": "KL"},
+         "judge": {"flips": "flips", "sureness": "sureness"}, "revise": {"changed": "changed", "tokens_per_second": "tokens/s"}}
 
 
 def build(lab: Lab) -> gr.HTML:
@@ -31,6 +32,6 @@ def build(lab: Lab) -> gr.HTML:
 def describe(lab: Lab, run: Run) -> dict[str, Any]:
     found = {key: value for _, key, value in lab.store.metrics(run.id, max(-1, run.step - 50)) if value is not None}
     numbers = [(title, found[key]) for key, title in SHOWN.get(run.stage, {}).items() if key in found]
-    return {"id": run.id, "tab": {"replies": "preferences", "evaluate": "runs"}.get(run.stage, run.stage), "state": live.state_of(run),
+    return {"id": run.id, "tab": pipeline.TAB_OF.get(run.stage, run.stage), "state": live.state_of(run),
             "step": run.step, "total": run.total, "eta": run.eta_seconds, "numbers": numbers, "trouble": live.trouble(run),
             "is_live": run.state in LIVE, "can_resume": run.state in verbs.RESUMABLE}

@@ -84,6 +84,8 @@ class Shelf:
         imported = [Book(f"import:{e.name}", e.name, "imported", e.shape, e.usable, e.rejected, e.notes, True) for e in self.lab.store.corpora()]
         judged = self.lab.ranking_counts().get("judged", 0)
         own = [Book("rankings", corpus.RANKINGS, "judged in this lab", "preferences", len(self.rows("rankings")))] if judged else []
+        verdicts = len(self.rows(corpus.AI_FEEDBACK)) if self.lab.verdicts() else 0
+        own += [Book(corpus.AI_FEEDBACK, corpus.AI_FEEDBACK, "judged by a model", "preferences", verdicts)] if verdicts else []
         return imported[::-1] + own + [book for name in packs.names() for book in self._pack(name)]
 
     def _pack(self, name: str) -> list[Book]:
@@ -95,6 +97,8 @@ class Shelf:
         part, _, name = key.partition(":")
         if key == "rankings":
             return list(corpus.from_rankings(self.lab.store))
+        if key == corpus.AI_FEEDBACK:
+            return list(corpus.from_verdicts(self.lab.store, is_ranked_too=True))
         if part == "import":
             entry = next((e for e in self.lab.store.corpora() if e.name == name), None)
             if entry:

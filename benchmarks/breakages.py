@@ -86,7 +86,7 @@ def no_temperature(backbone: Backbone) -> Iterator[None]:
 
 
 def rewarding(judge: Callable[[Sequence[Sequence[int]], Tensor], Tensor]) -> Callable[[Backbone], Any]:
-    """A reward model that says what `judge` makes of the replies and their honest scores."""
+    """A reward model that says what `judge` makes of the replies, without their ends of turn, and their honest scores."""
 
     @contextmanager
     def context(backbone: Backbone) -> Iterator[None]:
@@ -94,7 +94,8 @@ def rewarding(judge: Callable[[Sequence[Sequence[int]], Tensor], Tensor]) -> Cal
 
         def broken(backbone: Backbone, role: str, rows: Rows, size: int) -> Tensor:
             said = rows.said().split(rows.mask.sum(1).tolist())
-            return judge([reply.tolist() for reply in said], honest(backbone, role, rows, size))
+            replies = [[token for token in reply.tolist() if token not in backbone.chat.stops] for reply in said]
+            return judge(replies, honest(backbone, role, rows, size))
 
         with patch.object(ppo, "score_replies", broken):
             yield
@@ -128,10 +129,12 @@ def nan_reward(backbone: Backbone) -> Iterator[None]:
 
 @contextmanager
 def score_at_last_column(backbone: Backbone) -> Iterator[None]:
+    """As a sequence classifier without a padding token reads: the last column, padding or not, and places counted by column."""
     from workbench.engine import rollout
 
     def broken(backbone: Backbone, role: str, ids: Tensor, attention: Tensor, lower: Any = None) -> Tensor:
-        return backbone.heads[role](backbone.hidden(ids, attention)[:, -1])
+        columns = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        return backbone.heads[role](backbone.hidden(ids, attention, positions=columns)[:, -1])
 
     with patch.object(rollout, "last_scores", broken):
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ class LabHost:
     """PPO only: what SFT and reward model need is slow to learn again."""
 
     stages = ("ppo",)
+    patience = 3  # steps that the first finding must stand first, then the run is ended
 
     def __init__(self, lab: Path, sft: str, reward: str, steps: int) -> None:
         self.lab, self.store = lab, Store(lab / "lab.db")
         self.recipe = PpoRecipe(sft=sft, reward=reward, steps=steps, sample_every=100_000)
         self.backbone = Backbone(root_model(self.store, sft))
 
-    def run(self, case: Any, seed: int) -> tuple[Recipe, list[Step], dict[str, Any]]:
+    def run(self, case: Any, seed: int) -> tuple[Recipe, Iterator[Step], dict[str, Any]]:
+        """As the toy's, but a step is taken when it is asked for: each takes seconds."""
         scaled = {name: getattr(self.recipe, name) * factor for name, factor in case.times.items()}
         recipe = self.recipe.replace(seed=seed, **{**scaled, **case.knobs})
-        steps = stages.begin(recipe, self.backbone, self.lab)  # loads now, learns when asked
+        return recipe, self.steps(recipe, case), dict(self.store.run(recipe.reward).summary)
+
+    def steps(self, recipe: Recipe, case: Any) -> Iterator[Step]:
+        steps = stages.begin(recipe, self.backbone, self.lab)  # what a case breaks is the learning, not the loading
         with case.breaks(self.backbone):
-            return recipe, list(steps), dict(self.store.run(recipe.reward).summary)
+            yield from steps

@@ -15,7 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,18 @@ class Verdict:
     hints: tuple[str, ...]  # rules that were told as "info"
 
 
-def ask(stage: str, recipe: Recipe, steps: Sequence[Step], judge: dict[str, Any]) -> Verdict:
-    rows, first, at, told = [], None, 0, []
+def ask(stage: str, recipe: Recipe, steps: Iterable[Step], judge: dict[str, Any], patience: int = 0) -> Verdict:
+    """Asks after every step; with patience, no longer than until the first finding has stood first for so many steps."""
+    rows, first, at, stood, told = [], None, 0, 0, []
     for step in steps:
         rows += [(step.index, key, value) for key, value in step.numbers.items() if "second" not in key]
         told = doctor.examine(stage, recipe, rows, judge)
         grave = [finding for finding in told if finding.severity != "info"]
         if grave and first is None:
             first, at = grave[0], step.index
-        if grave and grave[0].severity == "stop":
-            break  # the worker would have stopped it here
+        stood = stood + 1 if grave and grave[0].rule == first.rule else 0
+        if (grave and grave[0].severity == "stop") or (patience and stood > patience):
+            break  # the worker would have stopped it here, or all is said
     grave = [finding for finding in told if finding.severity != "info"]
     return Verdict(step.index, first, at, grave[0] if grave else None, tuple(f.rule for f in told if f.severity == "info"))
 
@@ -102,7 +104,10 @@ def run_case(host: Any, case: Sabotage, seed: int) -> Verdict:
     """One run of the case's stage on a host (the toy, or the default model), broken as the case says."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return ask(case.stage, *host.run(case, seed))
+        recipe, steps, judge = host.run(case, seed)
+        verdict = ask(case.stage, recipe, steps, judge, host.patience)
+        del steps  # a run that was broken off ends here, and the engine is whole again
+        return verdict
 
 
 def table(host: Any, cases: Sequence[Sabotage], seed: int) -> int:

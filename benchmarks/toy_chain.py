@@ -102,6 +102,7 @@ class Host:
     """Runs cases on the toy; what a case does not break is learned once per seed."""
 
     stages = ("sft", "reward", "ppo")
+    patience = 0  # its runs are quick: each goes to its end
 
     def __init__(self, folder: Path) -> None:
         self.model = tiny(folder / "tiny")

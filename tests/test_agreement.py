@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 
-from workbench import agreement
+from workbench import agreement, agreement_words
+from workbench.__main__ import main
 from workbench.agreement import Vote, alpha, ceiling, cohen_kappa, krippendorff_alpha
 from workbench.corpus import Preference
+from workbench.lab import Lab
 
 A_FIRST, B_FIRST, TIE = [[0], [1]], [[1], [0]], [[0, 1]]
 
@@ -170,3 +173,57 @@ def test_a_corpus_with_several_annotators_is_compared_by_its_texts():
             Preference(prompt, ["bad", "good"], A_FIRST, "cy")]
     found = {(p.a, p.b): p.same.rate for p in agreement.pairs(agreement.of_preferences(rows))}
     assert found == {("ann", "bo"): 1.0, ("ann", "cy"): 0.0, ("bo", "cy"): 0.0}
+
+
+# --- in words, and on the command line
+
+
+def said(*votes_of):
+    return {each.title: each for each in agreement_words.remarks(agreement.report([vote for group in votes_of for vote in group]))}
+
+
+def test_without_judgements_every_remark_says_how_to_get_them():
+    for each in said().values():
+        assert each.tone == "open" and each.figure == "not known" and each.advice
+
+
+@pytest.mark.parametrize(("alike", "tone"), [(11, "bad"), (13, "warn"), (15, "good"), (20, "good")])
+def test_agreement_is_called_what_it_is(alike, tone):
+    half = [A_FIRST, B_FIRST] * 10
+    found = said(votes("ann", *half), votes("bo", *half[:alike], *[r[::-1] for r in half[alike:]]))["People with each other"]
+    assert found.tone == tone and f"{alike / 20:.0%}" in found.figure
+
+
+def test_someone_who_always_picks_the_first_card_is_named():
+    leaning = [Vote(n, "ann", [[n % 2], [1 - n % 2]], shown=[n % 2, 1 - n % 2], seconds=1.0) for n in range(20)]
+    found = said(leaning)
+    assert found["ann picks the first card more often than chance"].tone == "warn"
+    assert found["ann is very fast"].figure == "1.0 s"
+
+
+def test_a_judge_has_no_habits_worth_a_warning():
+    assert not [title for title in said([Vote(n, "judge:base", A_FIRST, shown=[0, 1], source="judge") for n in range(20)]) if "judge" in title]
+
+
+def test_the_command_prints_the_words_and_the_tables(tmp_path, capsys):
+    lab = Lab(tmp_path / "lab")
+    assert main(["agreement", "--lab", str(lab.home)]) == 0
+    assert "Noise ceiling for a reward model: not known" in capsys.readouterr().out
+    rows = [{"kind": "ranking", "prompt": [{"role": "user", "content": f"Hi {n}"}], "shown": [0, 1], "state": "judged", "ranking": A_FIRST, "source": "human",
+             "annotator": "ann", "replies": [{"adapter": "base", "text": "a"}, {"adapter": "base", "text": "b"}]} for n in range(3)]
+    lab.store.add_comparisons(rows)
+    assert main(["agreement", "--json", "--lab", str(lab.home)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["annotators"][0]["name"] == "ann" and told["annotators"][0]["judged"] == 3 and told["ceiling"]["rate"] is None
+
+
+def test_the_command_reads_and_changes_a_constitution(tmp_path, capsys):
+    file, home = tmp_path / "mine.md", str(tmp_path / "lab")
+    file.write_text("1. Be brief.\n2. Be kind.\n")
+    assert main(["constitution", "customer-service", "--set", str(file), "--lab", home]) == 0
+    assert "has 2 principles" in capsys.readouterr().out
+    assert main(["constitution", "customer-service", "--lab", home]) == 0
+    assert capsys.readouterr().out == "1. Be brief.\n2. Be kind.\n"
+    assert main(["constitution", "customer-service", "--reset", "--lab", home]) == 0
+    assert "Juniper" in capsys.readouterr().out
+    assert main(["constitution", "nope", "--lab", home]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,10 @@ CASES = [
     ("ppo", "D-07", {"end_counted": 0.0}, {"eos_rate": 1.0}),
     ("ppo", "D-09", {"score_sd": 0.0}, {"score_sd": lambda t: 0.4}),
     ("ppo", "D-05", {"grad_norm": 0.0}, {"grad_norm": 1e-6}),
-    ("ppo", "D-08", {"judge": COIN}, {"judge": {**COIN, "eval_accuracy": 0.63}}),
+    ("ppo", "D-05", {"value_grad_norm": 0.0}, {"value_grad_norm": 1e-6}),
+    ("ppo", "D-55", {"frozen_moved": 1.0}, {"frozen_moved": 0.0}),
+    ("ppo", "D-10", {"judge": {"beats_empty": 0.6}}, {"judge": {"beats_empty": 0.9}}),
+    ("ppo", "D-08", {"judge": COIN}, {"judge": {"eval_accuracy": 0.63, "eval_accuracy_low": 0.52, "eval_accuracy_high": 0.73}}),
     ("ppo", "D-54", {"score": lambda t: 4.0 + 0.1 * wave(t)}, {"score": lambda t: 1.5 + 0.1 * wave(t) + 0.05 * t}),
     ("ppo", "D-50", {"kl_weight": 0.0}, {"kl_weight": 0.01}),
     ("ppo", "D-51", {"value_lr": 0.0}, {"value_lr": 1e-6}),
@@ -46,6 +50,8 @@ CASES = [
     ("ppo", "D-23", {"length_score": 0.6, "reply_tokens": lambda t: 20 + t, "gold": lambda t: 1.0 + 0.05 * wave(t)}, {"reply_tokens": lambda t: 20 + t}),
     ("ppo", "D-23", {"length_score": 0.95}, {"length_score": 0.6, "reply_tokens": lambda t: 20 + t}),  # the held-out rule rises as well
     ("ppo", "D-22", {"gold": lambda t: 1.0 - 0.02 * t + 0.02 * wave(t)}, {"gold": lambda t: 1.0 + 0.01 * t + 0.02 * wave(t)}),
+    ("ppo", "D-22", {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9 - 0.03 * (t - 15)) + 0.02 * wave(t)},
+     {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9) + 0.05 * wave(t)}),  # it rose, and fell; it rose, and stays
     ("ppo", "D-20", {"kl_seq": lambda t: 1.0 * (t - 1)}, {"kl_seq": lambda t: 0.5 * (t - 1)}),
     ("ppo", "D-21", {"kl_seq": lambda t: 0.0 if t == 1 else -0.7}, {"kl_seq": lambda t: -0.3 if t == 5 else 0.1 * (t - 1)}),
     ("ppo", "D-26", {"entropy": lambda t: 1.2 * 0.85**t, "surprise": lambda t: 1.2 * 0.85**t}, {"entropy": lambda t: 1.2 - 0.02 * t}),
@@ -58,6 +64,7 @@ CASES = [
     ("ppo", "D-38", {"score_sd": after(20, 0.01, 1.0)}, {"score_sd": after(20, 0.3, 1.0)}),
     ("ppo", "D-28", {"explained_variance": -1.5}, {"explained_variance": lambda t: -0.1 + 0.1 * wave(t)}),
     ("ppo", "D-28", {"explained_variance": -0.2, "value_loss": after(20, 2.0, 0.2)}, {"value_loss": after(20, 2.0, 0.2)}),
+    ("ppo", "D-28", {"value_clipfrac": 0.7}, {"value_clipfrac": lambda t: 0.7 if t < 8 else 0.4}),
     ("ppo", "D-33", {"grad_norm": lambda t: 30.0 if t in (20, 25, 30) else 1.0}, {"grad_norm": lambda t: 5.0 if t in (20, 25, 30) else 1.0}),
     ("ppo", "D-29", {"score": lambda t: 0.15 * wave(t)}, {"score": lambda t: 0.05 * t + 0.15 * wave(t)}),
     ("ppo", "D-37", {"seconds_generate": 60.0}, {"seconds_generate": 15.0}),
@@ -77,11 +84,14 @@ CASES = [
     ("reward", "D-43", {"length_score": 0.7, "longer_wins": 0.76}, {"length_score": 0.7, "longer_wins": 0.6}),
     ("reward", "D-43", {"length_score": -0.9}, {"length_score": -0.4}),
     ("reward", "D-42", {"accuracy": 0.99, "eval_accuracy": lambda t: 0.8 - 0.004 * t}, {"accuracy": 0.99}),
+    ("reward", "D-08", {"eval_accuracy": 0.553, "eval_accuracy_low": 0.44, "eval_accuracy_high": 0.66},  # by luck; too few to tell
+     {"eval_accuracy": 0.606, "eval_accuracy_low": 0.42, "eval_accuracy_high": 0.77}),
     ("reward", "D-08", {"eval_accuracy": 0.51, "eval_accuracy_low": 0.4}, {"eval_accuracy": 0.6, "eval_accuracy_low": 0.52}),
     ("reward", "D-10", {"beats_empty": 0.4}, {"beats_empty": 0.9}),
     ("reward", "D-11", {"beats_padding": 0.3}, {"beats_padding": 0.55}),
     ("reward", "D-44", {"eval_ece": 0.3}, {"eval_ece": 0.08}),
     ("reward", "D-33", {"grad_norm": lambda t: 50.0 if t == 9 else 1.0}, {"grad_norm": lambda t: 8.0 if t == 9 else 1.0}),
+    ("reward", "D-33", {"grad_norm": lambda t: 50.0 if t in (9, 19, 29) else 1.0}, {"grad_norm": lambda t: 0.9 if t > 33 else 0.03}),  # it finds something to learn
 ]
 
 
@@ -116,6 +126,13 @@ def test_each_rule_is_raised_by_its_sickness_and_not_by_its_neighbour(stage: str
     assert rule not in {finding.rule for finding in examined(stage, well) if finding.severity != "info"}
 
 
+def test_the_page_of_rules_names_every_rule_and_says_which_thresholds_are_heuristics() -> None:
+    lines = (Path(__file__).parents[1] / "docs" / "doctor.md").read_text().splitlines()
+    told = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| D-")]
+    listed = {(rule, stage, title, kind.removesuffix(" |").strip()) for rule, stages, title, _, kind in told for stage in stages.split(", ")}
+    assert listed == {(rule.id, stage, rule.title, "heuristic" if rule.is_heuristic else "exact") for stage, rules in doctor.RULES.items() for rule in rules}
+
+
 def test_every_rule_has_its_two_traces() -> None:
     assert {(case[0], case[1]) for case in CASES} == {(stage, rule.id) for stage, rules in doctor.RULES.items() for rule in rules}
 
@@ -137,7 +154,7 @@ def test_a_finding_tells_the_figures_the_step_and_the_change_of_knobs() -> None:
     assert found.figures["approx_kl"] == 0.3 and found.figures["steps like this"] == 20
     assert recipe.replace(**found.remedy).lr == pytest.approx(recipe.lr / 3, rel=0.05)
     told = "\n".join(doctor.as_lines(found, recipe))
-    assert "since step 21" in told and "lr 0.0002 -> 6.7e-05" in told and "heuristic" in told and "kl of one update 0.3" in told
+    assert "since step 21" in told and "lr 0.0002 -> 6.7e-05" in told and "heuristic" in told and "KL of one update 0.3 nats" in told
     assert json.loads(json.dumps(doctor.as_record(found, recipe)))["changes"][0] == "lr 0.0002 -> 6.7e-05"
 
 
@@ -146,6 +163,14 @@ def test_symptoms_are_folded_under_their_cause() -> None:
     [found] = examined("ppo", sick)
     assert found.rule == "D-30"
     assert set(found.symptoms) == {"The policy gives one answer to everyone", "The policy has drifted far from SFT"}
+
+
+def test_a_cause_is_as_grave_as_what_it_led_to() -> None:
+    [found] = examined("ppo", {"approx_kl": lambda t: 2.4 if t == 1 else 0.0, "clipfrac": lambda t: 0.3 if t == 1 else 0.0,
+                               "grad_norm": lambda t: 3.5 if t == 1 else 0.0}, 4)
+    assert (found.rule, found.severity, found.symptoms) == ("D-30", "stop", ("The adapter gets no gradient",))
+    hint = examined("reward", {"beats_empty": 0.5, "eval_accuracy": 0.51})
+    assert [(each.rule, each.severity) for each in hint] == [("D-08", "warn")]
 
 
 def test_what_began_long_before_is_not_a_symptom() -> None:
@@ -184,8 +209,30 @@ def test_the_last_steps_of_a_run_alone_raise_no_false_start() -> None:
 
 def test_the_verdict_is_one_line() -> None:
     sick = examined("ppo", {"kl_weight": 0.0, "eos_rate": 0.3})
-    assert doctor.headline("ppo", [], 1) == "Nothing wrong seen in 1 step."
-    assert doctor.headline("ppo", [replace(sick[0], severity="info")], 9) == "Nothing wrong seen in 9 steps."
+    count = len(doctor.RULES["ppo"])
+    assert doctor.headline("ppo", [], 1) == f"Healthy so far: {count} checks of 1 step found nothing wrong. What grows slowly takes ten steps to show."
+    assert doctor.headline("ppo", [replace(sick[0], severity="info")], 15) == f"Healthy so far: {count} checks of 15 steps found nothing worse than a hint."
     assert doctor.headline("ppo", sick, 40) == "Nothing holds the policy near SFT, since step 1, and 1 more."
     assert doctor.headline("ppo", [], 0) == "No step yet to look at."
     assert "SFT, reward and PPO" in doctor.headline("evaluate", [], 3)
+
+
+@pytest.mark.parametrize("stage", doctor.RULES)
+@pytest.mark.parametrize("steps", [1, 2, 15, 40])
+def test_a_run_is_called_healthy_on_grounds_that_stand_beside_their_limits(stage: str, steps: int) -> None:
+    told = doctor.grounds(stage, trace(stage, steps))
+    assert 2 <= len(told) <= 6 and all(each.endswith(".") for each in told)
+    sick = examined("ppo", {"approx_kl": 0.4})
+    assert doctor.grounds("evaluate", trace(stage, steps)) == doctor.grounds(stage, []) == doctor.grounds(stage, trace(stage), sick) == []
+
+
+def test_the_grounds_are_the_figures_of_the_run() -> None:
+    told = " ".join(doctor.grounds("ppo", trace("ppo", 40, kl_seq=7.25, eos_rate=0.96)))
+    assert "drift from SFT is 7.2 nats per reply" in told and "beyond about 25" in told and "96 % of the replies end" in told
+
+
+def test_figures_are_read_with_units_and_told_what_is_normal() -> None:
+    told = {each.name: each for each in doctor.named({"clipfrac": 0.31, "approx_kl": 0.2, "loss at the start": 2.0, "grad_norm: steps without a number": 3, "leaps": 4})}
+    assert [each.value for each in told.values()] == ["31 %", "0.2 nats", "2 nats", "3", "4"]
+    assert list(told) == ["clipped tokens", "KL of one update", "loss at the start", "gradient length: steps without a number", "leaps"]
+    assert "Normal: 0.01 to 0.2" in told["clipped tokens"].about and told["leaps"].about == ""

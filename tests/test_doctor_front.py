@@ -70,7 +70,8 @@ def test_the_command_line_tells_it_in_words_and_in_json(lab: Lab, capsys) -> Non
     found = json.loads(capsys.readouterr().out)
     assert found["findings"][0]["remedy"]["lr"] == pytest.approx(6.7e-5) and found["step"] == 15
     main(["doctor", logged(lab), "--lab", str(lab.home)])
-    assert capsys.readouterr().out == "Nothing wrong seen in 15 steps.\n"
+    told = capsys.readouterr().out
+    assert told.startswith("Healthy so far: ") and "15 steps found nothing wrong.\n  The score went from" in told
 
 
 def test_the_page_gets_findings_when_something_is_new_and_only_then(lab: Lab) -> None:
@@ -79,7 +80,14 @@ def test_the_page_gets_findings_when_something_is_new_and_only_then(lab: Lab) ->
     assert first["worst"] == "warn" and first["findings"][0]["changes"][0] == "lr 0.0002 -> 6.7e-05"
     assert json.dumps(first)
     assert live.news(lab, lab.run(name), name, 15, "ppo")["health"] is None
-    assert live.news(lab, lab.run(logged(lab)), "", -1, "ppo")["health"] == {"verdict": "Nothing wrong seen in 15 steps.", "worst": "well", "findings": []}
+    assert live.news(lab, lab.run(logged(lab)), "", -1, "ppo")["health"]["findings"] == []
+
+
+def test_a_healthy_run_is_called_so_and_on_what_grounds(lab: Lab) -> None:
+    name = logged(lab)
+    found = live.health(lab, lab.run(name))
+    assert found["worst"] == "well" and found["verdict"].startswith("Healthy so far: ")
+    assert found["grounds"] == lab.grounds(name) and "The drift from SFT is" in " ".join(found["grounds"])
 
 
 def carried_out(lab: Lab, monkeypatch, **changes) -> tuple[Worker, str]:

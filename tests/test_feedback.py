@@ -7,13 +7,14 @@ import json
 import pytest
 import torch
 
+from tests import chain
 from workbench import corpus, feedback, principled
 from workbench.agreement import Vote
 from workbench.engine import judge, revise, stages
 from workbench.engine.backbone import Backbone
 from workbench.errors import CorpusError
 from workbench.lab import Lab
-from workbench.recipes import JudgeRecipe, ReviseRecipe
+from workbench.recipes import JudgeRecipe, ReplyRecipe, ReviseRecipe, SftRecipe
 from workbench.records import Verdict
 
 RECIPE = JudgeRecipe(principles=2, batch=4)
@@ -321,3 +322,24 @@ def test_revisions_become_demonstrations_only_when_a_person_keeps_them(lab):
     entry = lab.keep_revisions(run.id, places=[0])
     assert (entry.name, entry.shape, entry.usable) == ("revise-1", "demonstrations", 1) and "written by a model" in entry.notes
     assert lab.rows("revise-1", "demonstrations")[0].messages[-1] == {"role": "assistant", "content": "Yes."}
+
+
+# --- a real worker
+
+
+@pytest.mark.slow
+def test_a_worker_judges_and_rewrites(tiny, home, monkeypatch):
+    monkeypatch.undo()  # the worker is wanted here
+    monkeypatch.setenv("WORKBENCH_IDLE_SECONDS", "1")
+    found = Lab(home)
+    sft = found.start(SftRecipe(model=tiny, precision="fp32", **chain.SMALL["sft"]))
+    found.start(ReplyRecipe(adapters=sft.id, count=3, k=3, reply_tokens=6, precision="fp32"))
+    found.start(JudgeRecipe(judge=sft.id, principles=2, precision="fp32", max_tokens=8000))
+    found.start(ReviseRecipe(adapter=sft.id, count=2, rounds=1, reply_tokens=6, critique_tokens=6, precision="fp32"))
+    for run in found.list_runs():
+        assert found.wait(run.id, progress=lambda _: None).state == "done"
+    assert {v.judge for v in found.verdicts()} == {"judge:sft-1"} and len(found.verdicts()) == 3
+    assert {"flips", "first_letter", "letters", "sureness"} <= set(found.metrics("judge-1").columns)
+    assert found.run("judge-1").summary["parameters"] > 0 and found.judges()[0].parameters > 0
+    assert len(found.revisions("revise-1")) == 2
+    assert found.rows("ai-feedback", "preferences")

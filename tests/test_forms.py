@@ -35,7 +35,8 @@ def test_every_knob_has_its_control_with_its_help(lab: Lab, recipe: type[Recipe]
     form = form_of(lab, recipe)
     assert [control.label for control in form.controls] == [knob.name for knob in form.knobs]
     assert {knob.name for knob in form.knobs} == {knob.name for knob in recipe.knobs()}
-    assert all(control.info.replace("\\*", "*") == knob.metadata["help"] for knob, control in zip(form.knobs, form.controls, strict=True))
+    assert all(knob.metadata["help"].count("*") < 2 for knob in recipe.knobs()), "two stars are Markdown to the browser"
+    assert all(control.info == knob.metadata["help"] for knob, control in zip(form.knobs, form.controls, strict=True))
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

@@ -7,10 +7,13 @@ import random
 import pytest
 
 from tests.roles import DEMONSTRATIONS, FAMILIES, PPO, PROMPTS, REWARD, SFT, TALKS, ready_for_reward, with_four_roles
+from workbench import agreement, trust
 from workbench.corpus import Preference
 from workbench.engine import ppo, reward, sampling, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator
+from workbench.engine.step import Step
+from workbench.verdict import Verdict, verdict
 
 
 @pytest.fixture(params=FAMILIES)
@@ -61,14 +64,35 @@ def ranked_by_z(is_shuffled: bool) -> list[Preference]:
     return found
 
 
+def learned_from(model: str, rows: list[Preference]) -> Step:
+    """The step in which a reward run on these rankings calibrates."""
+    recipe = REWARD.replace(epochs=8, lr=1e-2, batch=8, micro_batch=32, held_out=0.25, eval_every=100)
+    return list(reward.train(recipe, ready_for_reward(model), rows, PROMPTS))[-1]
+
+
+def worth(last: Step) -> Verdict:
+    return verdict(trust.trust(last.held_out, agreement.Ceiling(**last.summary["ceiling"]), {}))
+
+
 def test_the_reward_model_learns_an_order_and_nothing_from_shuffled_ranks(model):
-    """L6: accuracy on words it never saw."""
-    accuracy = {}
+    """L6: accuracy on words it never saw, and what is said of it."""
+    accuracy, said = {}, {}
     for is_shuffled in (False, True):
-        recipe = REWARD.replace(epochs=8, lr=1e-2, batch=8, micro_batch=32, held_out=0.25, eval_every=100)
-        steps = list(reward.train(recipe, ready_for_reward(model), ranked_by_z(is_shuffled), PROMPTS))
-        accuracy[is_shuffled] = steps[-1].summary["eval_accuracy"]
+        last = learned_from(model, ranked_by_z(is_shuffled))
+        accuracy[is_shuffled], said[is_shuffled] = last.summary["eval_accuracy"], worth(last)
     assert accuracy[False] > 0.95 and accuracy[True] < 0.75
+    assert said[False].headline.startswith("Right on") and "Worthless as a reward" in said[True].headline and said[True].worst == "bad"
+
+
+def test_a_reward_model_of_a_planted_length_bias_is_named_in_words(tiny):
+    """The longer reply always wins; nothing else differs."""
+    chance = random.Random(0)
+    rows = [Preference([{"role": "user", "content": f"say {place}"}], replies := ["".join(chance.choice("xyz") for _ in range(n)) for n in chance.sample(range(1, 24), 4)],
+                       [[i] for i in sorted(range(4), key=lambda i: -len(replies[i]))]) for place in range(48)]
+    last = learned_from(tiny, rows)
+    found = worth(last)
+    assert found.worst == "bad" and found.headline.startswith("It has learned length: a ruler would do.")
+    assert "Right on 9" in found.headline and 'the rule "the longer wins" on 100 %' in found.headline
 
 
 def test_sft_learns_its_demonstrations_by_heart_and_learns_to_stop(model):

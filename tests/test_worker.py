@@ -83,6 +83,18 @@ def test_two_adapters_and_the_base_answer_the_same_question(lab):
     assert lab.win_rate("ppo-1", "sft-1")["n"] == 7
 
 
+def test_a_typed_reply_is_scored_by_the_worker_also_while_a_run_trains(lab):
+    alone = lab.score("Hello?", "Good day", "reward-1", 90)
+    assert len(alone.trace) == len(alone.pieces) + 1 and alone.trace[-1] == pytest.approx(alone.score, abs=1e-4)
+    busy = lab.start(long_ppo(lab).replace(steps=5000, sample_every=5000, record=0.0))
+    until(lambda: lab.run(busy.id).step >= 1)
+    mixed = lab.score("Hello?", "Good day", "2*reward-1 + rule:customer-service", 90)
+    assert lab.run(busy.id).state == "running", "between two of its steps"
+    assert dict((name, says) for name, _, says in mixed.parts)["reward-1"] == pytest.approx(alone.score, abs=1e-4)
+    lab.stop(busy.id)
+    lab.wait(busy.id, quiet)
+
+
 def test_a_killed_run_says_so_the_queue_goes_on_and_resume_ends_bit_for_bit(lab):
     whole = lab.wait(lab.start(long_ppo(lab)).id, quiet)
     killed, behind = lab.start(long_ppo(lab)), lab.start(SftRecipe(model=lab.recipe("sft-1").model, **{**chain.SMALL["sft"], "precision": "fp32"}))

@@ -95,3 +95,12 @@ def test_a_disagreement_goes_back_to_the_desk_with_one_click(lab):
     assert Worth(lab).worth_figures({})["worst"][0]["comparison"] == 0
     assert "judge it where it was asked" in public(Worth(lab).worth_again)({"comparison": ids[1]})["error"]
     assert "error" in public(Worth(lab).worth_again)({"comparison": "x"}) and "error" in public(Worth(lab).worth_again)({"comparison": 999})
+
+
+def test_the_ceiling_of_the_labs_own_rankings_is_what_is_known_now_and_an_imports_what_was_known_then(lab):
+    known = {"rate": 0.9, "low": 0.8, "high": 0.95, "agreement": 0.82, "n": 40, "who": "self", "why": "they agree"}
+    for preferences in ("rankings", "imported"):
+        run = lab.store.add_run("reward", RewardRecipe(sft="sft-1", preferences=preferences).to_json(), 1)
+        lab.store.summarise(run.id, {"ceiling": known})
+    assert lab.ceiling_of("reward-1").rate is None and "no comparison was judged twice" in lab.ceiling_of("reward-1").why
+    assert lab.ceiling_of("reward-2").rate == 0.9

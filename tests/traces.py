@@ -32,7 +32,8 @@ HEALTHY: dict[str, dict[str, Value]] = {
         "length_score": lambda t: 0.2 * wave(t), "same_replies": 0.0, "distinct2": 0.8, "score_clipped": 0.0, "end_counted": 1.0,
         "explained_variance": lambda t: min(0.4, -0.3 + 0.05 * t), "value_loss": lambda t: 0.8 * math.exp(-t / 10) + 0.2, "policy_loss": lambda t: 0.01 * wave(t),
         "clipfrac": lambda t: 0.05 + 0.02 * wave(t), "approx_kl": lambda t: 0.01 + 0.004 * wave(t), "ratio_max": lambda t: 2.0 + 0.5 * wave(t),
-        "grad_norm": lambda t: 1.0 + 0.2 * wave(t), "value_grad_norm": lambda t: 2.0 + 0.3 * wave(t), "updates": 4.0,
+        "grad_norm": lambda t: 1.0 + 0.2 * wave(t), "value_grad_norm": lambda t: 2.0 + 0.3 * wave(t), "value_clipfrac": 0.1, "updates": 4.0,
+        "frozen_moved": 0.0,
         "seconds_generate": 3.0, "seconds_score": 1.0, "seconds_update": 4.0,
     },
 }
@@ -45,7 +46,7 @@ LOOKS: dict[str, dict[str, Value]] = {  # logged at the first step and every ten
     "ppo": {},
 }
 LAST: dict[str, dict[str, Value]] = {"sft": {}, "reward": {"raw_sd": 1.1, "raw_mean": 0.2, "beats_empty": 0.97, "beats_padding": 0.9, "beats_flattery": 0.8}, "ppo": {}}
-FIRST_ONLY = {"score_gap"}
+FIRST_ONLY = {"score_gap", "frozen_moved"}
 
 
 def trace(stage: str, steps: int = 40, **changes: Value) -> list[Row]:

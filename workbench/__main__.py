@@ -1,4 +1,7 @@
-"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py, judging.py and carrying.py."""
+"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas.
+
+What prints is in commands.py, steering.py, judging.py, agreeing.py and carrying.py.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands, judging, packs, steering
+from workbench import agreeing, carrying, commands, judging, packs, steering
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
 from workbench.formats.questions import MEANINGS
+from workbench.mirrors import PACKAGES
 from workbench.recipes import RECIPES, kind_of
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -62,14 +66,10 @@ def parser() -> argparse.ArgumentParser:
     ):
         verb(name, command, help).add_argument("run", metavar="RUN", help="for example sft-1")
     verb("samples", commands.samples, "print a run's latest replies to the fixed prompts", has_json=True).add_argument("run", metavar="RUN")
-    out = verb("rollouts", carrying.rollouts, "write a PPO run's recorded rollouts as RLLoggingBoard's JSONL, or list them", has_json=True)
-    out.add_argument("run", metavar="RUN", help="for example ppo-1")
-    out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
-    told = verb("report", carrying.report, "write one HTML file of a run or a round, to send to somebody")
-    told.add_argument("what", metavar="RUN|ROUND", help="for example ppo-1, or 2 for everything of round 2")
-    told.add_argument("--out", type=Path, metavar="FILE.html", help="where to (default: the run's or round's name, here)")
+    add_copies(verb)
     steering.add(verb, verbs, shared)
+    agreeing.add(verb)
     judging.add(verb)
     add_ask(verb)
     add_rows(verb)
@@ -91,6 +91,21 @@ def add_demo(verb: Callable[..., argparse.ArgumentParser]) -> None:
     demo.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT, help="the domain (default: %(default)s)")
     demo.add_argument("--fast", action="store_true", help="adapters on the upper 8 layers only and the value model on the policy's trunk")
     demo.add_argument("--set", action="append", default=[], metavar="STAGE.KNOB=VALUE", help="vary a stage, for example --set sft.steps=5")
+
+
+def add_copies(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    """What takes a run out of the lab, for people and for other programs."""
+    out = verb("rollouts", carrying.rollouts, "write a PPO run's recorded rollouts as RLLoggingBoard's JSONL, or list them", has_json=True)
+    out.add_argument("run", metavar="RUN", help="for example ppo-1")
+    out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
+    told = verb("report", carrying.report, "write one HTML file of a run or a round, to send to somebody")
+    told.add_argument("what", metavar="RUN|ROUND", help="for example ppo-1, or 2 for everything of round 2")
+    told.add_argument("--out", type=Path, metavar="FILE.html", help="where to (default: the run's or round's name, here)")
+    copy = verb("mirror", carrying.mirror, "copy a run's metrics to a tracker; nothing is read back")
+    copy.add_argument("run", metavar="RUN", help="for example ppo-1")
+    copy.add_argument("--to", required=True, choices=sorted(PACKAGES), help="each must be installed by you")
+    copy.add_argument("--folder", type=Path, default="", help="for tensorboard: where to (default: the lab's own folder tensorboard)")
+    copy.add_argument("--follow", action="store_true", help="go on until the run is over")
 
 
 def add_ask(verb: Callable[..., argparse.ArgumentParser]) -> None:

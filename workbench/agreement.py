@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
@@ -73,6 +74,18 @@ class Pair(NamedTuple):
     b: str
     same: Share
     kappa: float | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the annotators of a lab agree; kappa for two of them is in `pairs`."""
+
+    annotators: list[Annotator]
+    pairs: list[Pair]
+    alpha: float | None  # Krippendorff's, of all people
+    people: Share  # how often two people give a pair of replies the same verdict
+    itself: Share  # how often people repeat their own verdict
+    ceiling: Ceiling
 
 
 # --- votes
@@ -209,8 +222,9 @@ def ceiling(votes: Sequence[Vote]) -> Ceiling:
             why = f"{whose} on {found.rate:.0%} of the pairs of {found.n} comparisons that were judged twice"
             return Ceiling(rate, low, high, found.rate, found.n, who, why)
     most = max(found.n for found, _ in looked)
-    what = f"only {most} comparison{'s were' if most > 1 else ' was'} judged twice; from {ENOUGH} on" if most else "no comparison was judged twice; once some are,"
-    return Ceiling(None, None, None, None, most, "", f"{what} the noise ceiling can be said")
+    what = f"only {most} comparison{'s were' if most > 1 else ' was'} judged twice; from {ENOUGH} on"
+    why = f"{what if most else 'no comparison was judged twice; once some are,'} the noise ceiling can be said"
+    return Ceiling(None, None, None, None, most, "", why)
 
 
 def best_accuracy(agreement: float) -> float:
@@ -242,3 +256,9 @@ def pairs(votes: Sequence[Vote]) -> list[Pair]:
         found.setdefault((a.annotator, b.annotator), []).append((a, b))
     made = [Pair(*names, same(met), kappa(met)) for names, met in found.items()]
     return sorted(made, key=lambda each: -each.same.n)
+
+
+def report(votes: Sequence[Vote]) -> Agreement:
+    """All of it; what models judged is beside people and never among them."""
+    people = [vote for vote in votes if vote.source != JUDGE]
+    return Agreement(annotators(votes), pairs(votes), alpha(people), same(between(people)), same(within(people)), ceiling(people))

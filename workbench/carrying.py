@@ -1,4 +1,4 @@
-"""The commands that carry rows: import, export, rollouts, and the survey of formats. No torch, no pandas."""
+"""The commands that carry things out and in: import, export, rollouts, report, mirror, the survey of formats. No torch, no pandas."""
 
 from __future__ import annotations
 
@@ -117,3 +117,8 @@ def report(options: argparse.Namespace) -> None:
     what = int(options.what) if options.what.isdigit() else options.what
     target = lab_of(options).report(what, options.out or Path(f"{what if isinstance(what, str) else f'round-{what}'}.html"))
     print(f"written to {target} ({target.stat().st_size / 1e6:.1f} MB; it needs nothing else)")
+
+
+def mirror(options: argparse.Namespace) -> None:
+    count = lab_of(options).mirror(options.run, options.to, options.folder, options.follow)
+    print(f"{count} steps of {options.run} are in {options.to}")

@@ -156,11 +156,13 @@ def samples(options: argparse.Namespace) -> None:
 def examine(options: argparse.Namespace) -> None:
     lab = lab_of(options)
     run, recipe, found = lab.run(options.run), lab.recipe_now(options.run), lab.doctor(options.run)
-    verdict = doctor.headline(run.stage, found, run.step)
+    verdict, grounds = doctor.headline(run.stage, found, run.step), lab.grounds(run.id, found)
     if options.json:
-        print_json({"run": run.id, "step": run.step, "verdict": verdict, "findings": [doctor.as_record(each, recipe) for each in found]})
+        findings = [doctor.as_record(each, recipe) for each in found]
+        print_json({"run": run.id, "step": run.step, "verdict": verdict, "grounds": grounds, "findings": findings})
     else:
-        print("\n\n".join([verdict, *("\n".join(doctor.as_lines(each, recipe)) for each in found)]))
+        print("\n".join([verdict, *(f"  {each}" for each in grounds)]))
+        print("".join("\n" + "\n".join(doctor.as_lines(each, recipe)) + "\n" for each in found), end="")
 
 
 # --- the demo

@@ -141,7 +141,7 @@ def from_verdicts(store: Store, is_ranked_too: bool = False) -> list[Preference]
         if asked := found.get(verdict.comparison):
             for a, b, chance in verdict.chances:
                 better, worse = (a, b) if chance >= 0.5 else (b, a)
-                if asked.replies[a].text.strip() != asked.replies[b].text.strip():
+                if max(a, b) < len(asked.replies) and asked.replies[a].text.strip() != asked.replies[b].text.strip():
                     rows.append(Preference(asked.prompt, [asked.replies[better].text, asked.replies[worse].text], [[0], [1]], verdict.judge,
                                            asked.id, certainty=max(chance, 1 - chance)))
     return rows

@@ -7,6 +7,7 @@ favour a place (Lee et al. 2023, RLAIF, section 2.1); so are several principles 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from workbench import constitution, principled
@@ -16,6 +17,8 @@ from workbench.recipes import JudgeRecipe
 from workbench.records import Comparison, Messages, Verdict
 from workbench.store import Store
 
+SMALL_JUDGE = 7e9  # parameters below which a model's judgement is poor (Lee et al. 2023, figure 4: agreement grows with size)
+FEW = 50  # comparisons shared with people below which a judge's agreement says little
 LETTERS = ("A", "B")
 SPEAKERS = {"user": "Person", "assistant": "Assistant", "system": "What the assistant was told"}
 ASKED = """Compare two replies of an assistant by one principle.
@@ -29,6 +32,22 @@ Reply B: {b}
 Principle: {principle}
 
 Which reply keeps to the principle better? Answer with one letter, A or B."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model that judged by a constitution, beside people."""
+
+    name: str
+    constitution: str  # of its newest verdict
+    judged: int
+    people: Share  # strict verdicts that it shares with people, over the comparisons that both judged
+    kappa: float | None
+    flips: float  # share of its answers that changed with the order of the replies
+    first: float  # how likely it names the reply that stands first
+    letters: float  # probability that it answers with a letter at all
+    parameters: float  # of its base; 0 is unknown
+    warnings: list[str]
 
 
 # --- what is asked
@@ -85,7 +104,7 @@ def stamp(recipe: JudgeRecipe, principles: list[str]) -> str:
 
 def to_judge(store: Store, recipe: JudgeRecipe, principles: list[str]) -> list[Comparison]:
     """What a judge has not judged yet by these principles, oldest first, those that people ranked before the others."""
-    wanted = {"ranked": "state in ('judged', 'bad')", "waiting": "state in ('ready', 'skipped')", "all": "state not in ('waiting', 'writing', 'failed')"}
+    wanted = {"ranked": "state in ('judged', 'bad')", "waiting": "state in ('ready', 'skipped')", "all": "state not in ('writing', 'failed')"}
     found = store.comparisons(f"kind='ranking' and {wanted[recipe.which]}")
     done = principled.judged(store, judge_name(recipe.judge), stamp(recipe, principles))
     left = [each for each in found if each.id not in done]
@@ -118,6 +137,29 @@ def against_people(found: Sequence[Verdict], votes: Sequence[Vote]) -> tuple[Sha
     return same(met, is_strict=True), kappa(met)
 
 
-def flip_rate(found: Sequence[Verdict]) -> float | None:
-    """Share of a judge's answers that changed with the order of the two replies."""
-    return sum(verdict.flips for verdict in found) / len(found) if found else None
+def judge_of(found: Sequence[Verdict], votes: Sequence[Vote], parameters: float) -> Judge:
+    people, kappa = against_people(found, votes)
+    newest = max(found, key=lambda verdict: verdict.created)
+    count = len(found)
+    flips, first, letters = (sum(getattr(verdict, name) for verdict in found) / count for name in ("flips", "first", "letters"))
+    return Judge(found[0].judge, newest.constitution, count, people, kappa, flips, first, letters, parameters,
+                 warnings(people, flips, letters, parameters))
+
+
+def warnings(people: Share, flips: float, letters: float, parameters: float) -> list[str]:
+    """What to beware of before a model's verdicts train anything, in plain words; the weightiest first."""
+    told = []
+    if people.n and people.high is not None and people.low is not None and people.low <= 0.5:
+        told.append(f"It agrees with people on {people.rate:.0%} of the shared pairs ({people.low:.0%} to {people.high:.0%}), which chance could "
+                    "explain: do not train on its labels.")
+    if people.n < FEW:
+        told.append(f"Only {people.n} comparisons were judged by it and by people; rank {FEW} or more before you believe its agreement."
+                    if people.n else "Nobody has ranked what it judged, so nothing is known of its agreement with people. Rank some of it yourself.")
+    if flips > 0.25:
+        told.append(f"{flips:.0%} of its answers change when the two replies swap places: it looks at the place more than at the text.")
+    if letters < 0.5:
+        told.append(f"It puts only {letters:.0%} of its probability on the letters A and B: it hardly understands the question.")
+    if parameters and parameters < SMALL_JUDGE:
+        size = f"{parameters / 1e9:.1f} billion" if parameters >= 1e9 else f"{parameters / 1e6:.0f} million"
+        told.append(f"Its base has {size} parameters. Judges below 7 billion are poor ones: take these labels as noise until people confirm them.")
+    return told

@@ -136,6 +136,13 @@ class Lab(Steered, Recorded, Ranked, Supply, Trusted, Scoring, Judged, Reported)
         run, recipe = self.run(name), self.recipe_now(name)
         return doctor.examine(run.stage, recipe, self.store.metrics(name), checks.judge_of(self.store, recipe))
 
+    def grounds(self, name: str, found: Sequence[doctor.Finding] | None = None) -> list[str]:
+        """Why a run is called healthy: its main figures in words, each beside the point where trouble would begin; empty if it is not.
+
+        `found` is what `doctor` said of it, where that was asked already.
+        """
+        return doctor.grounds(self.run(name).stage, self.store.metrics(name), self.doctor(name) if found is None else found)
+
     def delete(self, name: str) -> None:
         """Removes a run that is over, with its adapter and checkpoints. Raises LabError while another run builds on it."""
         course.delete(self.store, self.home, self.run(name))

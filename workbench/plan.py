@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import checks, corpus
+from workbench import checks, corpus, rewards
 from workbench.corpus import Demonstration, Preference, Prompt
 from workbench.errors import ModelError
 from workbench.recipes import (
@@ -142,7 +142,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
         rows = corpus.rows(store, recipe.preferences, "preferences")
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
+        return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
     if isinstance(recipe, JudgeRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
     if isinstance(recipe, DoubtRecipe):
@@ -154,7 +154,8 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     length = long(rows) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
-        return Load(4 if own else 3, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, recipe.batch * length, **lora)
+        roles = 2 + own + len(rewards.runs(recipe.reward))
+        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, recipe.batch * length, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 

@@ -112,7 +112,7 @@ class PpoRecipe(Recipe):
     title: ClassVar[str] = "PPO"
 
     sft: str = knob(help="the SFT adapter: where the policy starts and what it stays near", kind="run:sft", shapes=True)
-    reward: str = knob(help="what scores the replies: a reward run, min(reward-1, reward-2), rule:PACK, or a sum like 0.8*reward-1 + 0.2*rule:PACK",
+    reward: str = knob(help="what scores the replies: a reward run, min(reward-1, reward-2), rule:PACK, or a sum like 0.8*reward-1 + rule:PACK",
                        kind="reward", shapes=True)
     prompts: str = knob("customer-service", "prompts to practise on", kind="corpus:prompts")
     steps: int = knob(24, "rounds of answering and learning", low=1, high=100_000)

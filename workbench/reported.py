@@ -1,16 +1,27 @@
-"""What a lab tells of itself: the part of its verbs that sums up rounds and models, and writes reports."""
+"""What a lab tells of itself: the part of its verbs that sums up rounds and models, writes reports, and copies metrics elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, course, doctor, report, rounds
+from workbench import changes, course, doctor, mirrors, report, rounds
 from workbench.errors import LabError, NotFound
 from workbench.recipes import Recipe
 from workbench.records import Run
 from workbench.store import Store
+
+
+def by_step(rows: Sequence[tuple[int, str, float | None]]) -> list[tuple[int, dict[str, float]]]:
+    """(step, numbers) in order; a gap is left out."""
+    found: dict[int, dict[str, float]] = {}
+    for step, key, value in rows:
+        if value is not None:
+            found.setdefault(step, {})[key] = value
+    return sorted(found.items())
 
 
 class Reported:
@@ -43,6 +54,25 @@ class Reported:
         except OSError as fault:
             raise LabError(f"cannot write {target}: {fault.strerror}; choose a folder that exists and that you may write to") from fault
         return target
+
+    def mirror(self, name: str, to: str, folder: str | Path = "", follow: bool = False) -> int:
+        """Copies a run's metrics to "tensorboard" (into `folder`), "trackio", "wandb" or "mlflow"; returns how many steps.
+
+        With `follow` it goes on until the run is over. Nothing is ever read back. Raises LabError when the tracker is not installed.
+        """
+        run, done, seen = self.run(name), 0, 0
+        mirror = mirrors.open_mirror(to, run, asdict(self.recipe(name)), Path(folder).expanduser() if folder else self.home / "tensorboard")
+        try:
+            while True:
+                is_over = self.run(name).is_over  # asked before reading, so that nothing logged in between is missed
+                for step, numbers in by_step(self.store.metrics(name, seen)):
+                    mirror.log(step, numbers, time.time())
+                    done, seen = done + 1, step
+                if is_over or not follow:
+                    return done
+                time.sleep(1.0)
+        finally:
+            mirror.close()
 
     def report_text(self, what: str | int) -> str:
         """The same page as text."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from workbench import agreement, frames, heldout, reliability, trust
+from workbench import agreement, checks, corpus, frames, heldout, reliability, trust
 from workbench.records import HeldOut
 from workbench.store import Store
 from workbench.verdict import Verdict, verdict
@@ -14,13 +15,20 @@ class Trusted:
     """Verbs of a Lab; see lab.py."""
 
     store: Store
+    ceiling: Callable[[], agreement.Ceiling]
 
     def trust(self, name: str) -> trust.Trust:
         """Accuracy with its interval, noise ceiling, calibration, length and what fools it, from a reward run's held-out rankings."""
         summary = self.store.run(name).summary
         probes = {key.removeprefix("beats_"): share for key, share in summary.items() if key.startswith("beats_") and share is not None}
-        ceiling = agreement.Ceiling(**summary["ceiling"]) if "ceiling" in summary else agreement.ceiling([])
-        return trust.trust(self.held_out_rows(name), ceiling, probes)
+        return trust.trust(self.held_out_rows(name), self.ceiling_of(name), probes)
+
+    def ceiling_of(self, name: str) -> agreement.Ceiling:
+        """The noise ceiling of the labels that a reward run learned from: the lab's own as it is known now, an import's as it was then."""
+        run = self.store.run(name)
+        if checks.recipe_of(run).preferences in (corpus.RANKINGS, corpus.BOTH):
+            return self.ceiling()
+        return agreement.Ceiling(**run.summary["ceiling"]) if "ceiling" in run.summary else agreement.ceiling([])
 
     def verdict(self, name: str) -> Verdict:
         """The same in words: a headline, and what stands behind it."""

@@ -4,6 +4,7 @@ Knows recipes and rows of metrics only; no torch, no store. Rules are data with 
 """
 
 from workbench.doctor.examine import RULES, Finding, examine, halting
-from workbench.doctor.words import as_lines, as_record, headline, reason
+from workbench.doctor.grounds import grounds
+from workbench.doctor.words import as_lines, as_record, headline, named, reason
 
-__all__ = ["RULES", "Finding", "as_lines", "as_record", "examine", "halting", "headline", "reason"]
+__all__ = ["RULES", "Finding", "as_lines", "as_record", "examine", "grounds", "halting", "headline", "named", "reason"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,15 +52,21 @@ def ask(rule: Rule, case: Case) -> Finding | None:
 
 def folded(found: list[tuple[Rule, Finding]]) -> list[Finding]:
     """Findings whose cause is found as well, and began no later, are told as its symptoms; a mere hint explains nothing worse."""
-    symptoms: dict[str, list[str]] = {}
+    symptoms: dict[str, list[Finding]] = {}
     hidden: set[str] = set()
     for rule, cause in found:
         for _, other in found:
-            is_worse = SEVERITIES.index(other.severity) < SEVERITIES.index(cause.severity)
-            if other.rule in rule.explains and other.rule not in hidden and cause.rule not in hidden and not is_worse and cause.since <= other.since + WINDOW:
+            is_led_to = other.rule in rule.explains and cause.since <= other.since + WINDOW and (cause.severity != "info" or other.severity == "info")
+            if is_led_to and not hidden & {other.rule, cause.rule}:
                 hidden.add(other.rule)
-                symptoms.setdefault(cause.rule, []).append(other.title)
-    return [replace(finding, symptoms=tuple(symptoms.get(finding.rule, ()))) for _, finding in found if finding.rule not in hidden]
+                symptoms.setdefault(cause.rule, []).append(other)
+    return [with_symptoms(finding, symptoms.get(finding.rule, [])) for _, finding in found if finding.rule not in hidden]
+
+
+def with_symptoms(cause: Finding, symptoms: Sequence[Finding]) -> Finding:
+    """As grave as the gravest of what it led to."""
+    worst = min((each.severity for each in (cause, *symptoms)), key=SEVERITIES.index)
+    return replace(cause, severity=worst, symptoms=tuple(each.title for each in symptoms))
 
 
 def halting(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None) -> Finding | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from workbench.doctor.ppo_looks import ENOUGH, FOOLED, gold_rises
 from workbench.doctor.rule import Case, Rule, Sign, at_least, at_most, either, times
 from workbench.doctor.shared import GRADIENT_LEAPS, NOT_FINITE
-from workbench.doctor.trace import WINDOW, Trace
+from workbench.doctor.trace import WINDOW
 
-ENOUGH = 10  # steps before a slow trend is judged
+LARGE_UPDATE = 0.1  # nats per token that one update may move
+MANY_CLIPPED = 0.3  # share of the tokens
+LOST = 25.0  # nats per reply
+NEARLY_CERTAIN = 0.3  # share of the entropy at the start
 
 
 def planned_updates(case: Case) -> float:
@@ -17,7 +21,8 @@ def steps_too_large(case: Case) -> Sign | None:
     trace = case.trace
     rows = dict(trace.points("approx_kl"))
     shares, ratios, done = dict(trace.points("clipfrac")), dict(trace.points("ratio_max")), dict(trace.points("updates"))
-    odd = [step for step in rows if rows[step] > 0.1 or shares.get(step, 0) > 0.3 or ratios.get(step, 0) > 10 or done.get(step, 99) < planned_updates(case) / 2]
+    odd = [step for step in rows if rows[step] > LARGE_UPDATE or shares.get(step, 0) > MANY_CLIPPED
+           or ratios.get(step, 0) > 10 or done.get(step, 99) < planned_updates(case) / 2]
     if not odd:
         return None
     recent = [step for step in odd if step > trace.steps - WINDOW]
@@ -37,7 +42,7 @@ def steps_too_small(case: Case) -> Sign | None:
 
 def too_far(case: Case) -> Sign | None:
     trace = case.trace
-    since = trace.first_when("kl_seq", lambda nats: nats > 25)
+    since = trace.first_when("kl_seq", lambda nats: nats > LOST)
     if since is None and trace.has("kl_tok") and trace.last("kl_tok") > 0.5:
         since = trace.since("kl_seq", lambda nats: nats > 10, count=2)
     return Sign(since, {"kl_seq": trace.last("kl_seq"), "kl_tok": trace.last("kl_tok") or 0.0}) if since is not None else None
@@ -52,27 +57,6 @@ def below_zero(case: Case) -> Sign | None:
         return None
     since = min(twice + deep)
     return Sign(since, {"kl_seq": dict(rows)[since], "kl_se": errors.get(since, 0.0)})
-
-
-def gold_rises(trace: Trace) -> bool:
-    return trace.has("gold", count=WINDOW + 3) and trace.recent("gold") - trace.early("gold", 3) > 3 * gold_error(trace)
-
-
-def gold_error(trace: Trace) -> float:
-    """Standard error of the held-out rule's gain from its first three steps to the last few."""
-    return trace.noise("gold") * (1 / 3 + 1 / WINDOW) ** 0.5
-
-
-def fooled(case: Case) -> Sign | None:
-    trace = case.trace
-    if not trace.has("score", "gold", count=ENOUGH):
-        return None
-    gain, gold = trace.recent("score") - trace.early("score", 3), trace.recent("gold") - trace.early("gold", 3)
-    error = gold_error(trace)
-    if gain < 1.0 or gold > error:
-        return None
-    peak = max(trace.points("gold"), key=lambda point: point[1])
-    return Sign(peak[0], {"gain in score": gain, "gain by the held-out rule": gold, "standard error": error})
 
 
 def paid_by_length(case: Case) -> Sign | None:
@@ -110,8 +94,8 @@ def never_ends(case: Case) -> Sign | None:
 
 def one_answer(case: Case) -> Sign | None:
     trace, start = case.trace, case.trace.at_start("entropy")
-    if start is not None and start > 0.05 and trace.has("entropy", count=3) and trace.typical("entropy", 3) < 0.3 * start:
-        since = trace.since("entropy", lambda nats: nats < 0.3 * start) or trace.steps
+    if start is not None and start > 0.05 and trace.has("entropy", count=3) and trace.typical("entropy", 3) < NEARLY_CERTAIN * start:
+        since = trace.since("entropy", lambda nats: nats < NEARLY_CERTAIN * start) or trace.steps
         return Sign(since, {"entropy": trace.typical("entropy", 3), "entropy at the start": start, "same_replies": trace.last("same_replies") or 0.0})
     if trace.has("same_replies", count=3) and trace.recent("same_replies", 3) > 0.5:
         since = trace.since("same_replies", lambda share: share > 0.5) or trace.steps
@@ -132,6 +116,8 @@ def value_lost(case: Case) -> Sign | None:
     if not trace.has("explained_variance", "value_loss", count=ENOUGH):
         return None
     insight, losses = trace.typical("explained_variance"), trace.values("value_loss")
+    if since := trace.since("value_clipfrac", lambda share: share > 0.5, count=WINDOW):
+        return Sign(since, {"value_clipfrac": trace.typical("value_clipfrac"), "explained_variance": insight})
     best = min(sum(losses[i:i + WINDOW]) / WINDOW for i in range(len(losses) - WINDOW + 1))
     if not (insight < -0.5 or (insight < 0 and trace.typical("value_loss") > 3 * best)):
         return None
@@ -171,25 +157,22 @@ def slow_to_write(case: Case) -> Sign | None:
 RULES = (
     NOT_FINITE,
     Rule(id="D-30", title="The steps are too large", severity="warn", sees=steps_too_large,
-         meaning="One round of updates moves the policy so far that the figures it was computed from no longer hold. PPO then learns from stale advice, and "
-                 "language, entropy and value estimates tend to break soon after.",
-         advice="Lower the learning rate first, then do fewer updates per batch.", changes={"lr": times(1 / 3), "epochs": at_most(1), "target_kl": either(0.02, 1.0)},
-         explains=("D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-38", "D-53")),
+         meaning="One round of learning changes the policy (the model in training) so much that what was measured before no longer describes it. It then learns "
+                 "from stale advice, and its language usually breaks within a few steps.",
+         advice="Lower the learning rate first, then learn fewer times from each batch.", changes={"lr": times(1 / 3), "epochs": at_most(1), "target_kl": either(0.02, 1.0)},
+         explains=("D-05", "D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-38", "D-53")),
     Rule(id="D-31", title="The steps are too small", severity="warn", sees=steps_too_small,
-         meaning="The updates hardly change any probability, so nothing is being learned. Time passes and the policy stays what it was.",
+         meaning="The updates hardly change the probability of any word, so nothing is being learned. Time passes and the policy stays the SFT model.",
          advice="Raise the learning rate.", changes={"lr": times(3)}, explains=("D-29",)),
     Rule(id="D-23", title="The reward pays for length", severity="warn", sees=paid_by_length,
          meaning="Within a batch the longer replies get the higher scores, nearly whatever they say. The policy will pad, and its score will rise without better "
                  "replies.",
          advice="Train the reward model on rankings whose better replies are not mostly the longer ones; until then keep replies short and drift dear.",
          changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-22", "D-25", "D-26", "D-29", "D-34", "D-38")),
-    Rule(id="D-22", title="The score rises and the held-out rule does not", severity="warn", sees=fooled,
-         meaning="The reward model likes the replies ever more while a judge that PPO never sees does not. The policy is learning the reward model's mistakes.",
-         advice="Use the checkpoint at which the held-out rule was best, rank replies of the present policy, and train the reward model on them.",
-         changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-34")),
+    FOOLED,
     Rule(id="D-20", title="The policy has drifted far from SFT", severity="warn", sees=too_far,
-         meaning="The drift is larger than useful learning needs; beyond about 25 nats per reply the text is usually no longer the language SFT taught. Scores "
-                 "there say little, since the reward model has seen nothing like it.",
+         meaning="The drift (how far its odds of each word have moved from the SFT model's) is larger than useful learning needs; beyond about 25 nats per reply "
+                 "the text is usually no longer the language SFT taught. Scores there say little, since the reward model has seen nothing like it.",
          advice="Lower the learning rate and make drift dearer; the price alone does not shrink the steps.",
          changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0)}, explains=("D-26", "D-27")),
     Rule(id="D-21", title="The drift is below zero", severity="warn", sees=below_zero, is_heuristic=False,
@@ -201,8 +184,8 @@ RULES = (
          advice="Fork from an earlier checkpoint with a lower learning rate and a higher price on drift.",
          changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0), "epochs": at_most(1)}, explains=("D-38", "D-29", "D-31")),
     Rule(id="D-27", title="The policy becomes undecided", severity="warn", sees=gibberish,
-         meaning="Entropy has grown by half: the policy spreads its bets over ever more words, which reads as gibberish. Updates push it away from what it said "
-                 "without pulling it anywhere.",
+         meaning="Its entropy, which is how undecided it is about the next word, has grown by half; such text soon reads as gibberish. Updates push it away from "
+                 "what it said without pulling it anywhere.",
          advice="Lower the learning rate; if that does not help, look for a reward that punishes everything.", changes={"lr": times(1 / 3)}, explains=("D-25",)),
     Rule(id="D-24", title="The replies shrink", severity="warn", sees=ever_shorter,
          meaning="Replies are less than half as long as the SFT model's. Stopping at once avoids every penalty: either drift or unfinished replies cost too much, or "
@@ -219,9 +202,10 @@ RULES = (
     Rule(id="D-38", title="All replies score alike", severity="warn", sees=all_alike,
          meaning="The scores within a batch hardly differ, so no reply stands out to learn from. Either the policy repeats itself or the reward model is blind to "
                  "what it says.",
-         advice="Raise the temperature in reward model and PPO alike, or practise on more varied prompts.", changes={"temperature": at_least(1.0)}, explains=("D-29",)),
+         advice="Raise the temperature in reward model and PPO alike, or practise on more varied prompts; if the policy repeats itself, go back to an earlier checkpoint.", changes={"temperature": at_least(1.0)}, explains=("D-29",)),
     Rule(id="D-28", title="The value model is worse than a constant", severity="warn", sees=value_lost,
-         meaning="The value model's guesses are further off than always guessing the mean reward would be. It adds noise to every update instead of removing it.",
+         meaning="The value model foresees how much reward a reply will earn, and its guesses are further off than always guessing the mean would be, or leap from "
+                 "step to step. It adds noise to every update instead of removing it.",
          advice="Lower its learning rate; if it was very low, raise it instead.", changes={"value_lr": times(1 / 3)}),
     GRADIENT_LEAPS,
     Rule(id="D-29", title="The score does not move", severity="warn", sees=flat,

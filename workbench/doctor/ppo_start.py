@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean, stdev
 
-from workbench.doctor.rule import Case, Rule, Sign, at_least, either, times, to
-from workbench.doctor.shared import NO_GRADIENT
+from workbench.doctor.reward import doubt_of
+from workbench.doctor.rule import Case, Rule, Sign, at_least, either, to
+from workbench.doctor.shared import NO_GRADIENT, no_gradient
 
 ONLY_NOISE = 5.0  # standard errors; few steps estimate them roughly
 
@@ -75,11 +77,9 @@ def off_the_scale(case: Case) -> Sign | None:
 
 
 def judge_knows_nothing(case: Case) -> Sign | None:
-    accuracy, high = case.reward.get("eval_accuracy"), case.reward.get("eval_accuracy_high")
-    if accuracy is None or accuracy >= 0.55:
-        return None
     found = {key: case.reward[key] for key in ("eval_accuracy", "eval_accuracy_low", "eval_accuracy_high") if case.reward.get(key) is not None}
-    return Sign(1, found, "stop" if high is not None and high < 0.5 else "warn")
+    doubt = doubt_of(**found) if "eval_accuracy" in found else None
+    return Sign(1, found, "stop" if found.get("eval_accuracy_high", 1.0) < 0.5 else doubt) if doubt else None
 
 
 def no_leash(case: Case) -> Sign | None:
@@ -98,17 +98,32 @@ def too_few_replies(case: Case) -> Sign | None:
     return Sign(1, {"batch": batch, "standard error of the score": batch**-0.5}) if batch < 8 and case.trace.has("score") else None
 
 
+def judge_likes_silence(case: Case) -> Sign | None:
+    share = case.reward.get("beats_empty")
+    return Sign(1, {"beats_empty": share}) if share is not None and share < 0.8 else None
+
+
+def learner_without_gradient(case: Case) -> Sign | None:
+    since = case.trace.since("value_grad_norm", lambda length: length == 0.0)
+    return no_gradient(case) or (Sign(since, {"value_grad_norm": 0.0}) if since is not None and case.recipe.value_lr > 0 else None)
+
+
+def frozen_moves(case: Case) -> Sign | None:
+    count = case.trace.at_start("frozen_moved")
+    return Sign(1, {"frozen_moved": count}) if count else None
+
+
 DURING = ("D-20", "D-21", "D-22", "D-23", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-30", "D-31", "D-33", "D-34", "D-38")
 
 RULES = (
     Rule(id="D-03", title="The same reply gets other probabilities when it is read again", severity="stop", sees=changing_odds, is_heuristic=False,
-         meaning="Before the first update nothing has changed, so the new probability of every token divided by the old one must be 1. It is not: chance is "
-                 "at work while learning (dropout left on), or old and new come from different computations.",
+         meaning="Before the first update nothing has changed, so every word must have the same probability when a reply is read a second time. It has not: chance is "
+                 "at work while learning (dropout left on), or the two readings are different computations.",
          advice="Switch dropout off in every role and take the old log-probabilities by the path that training takes; no knob mends this.",
          explains=("D-01", "D-02", "D-53", *DURING)),
     Rule(id="D-02", title="Replies are not drawn from the policy that is trained", severity="stop", sees=other_sampler, is_heuristic=False,
-         meaning="The probability of a token while it was written differs from its probability while it is learned from. The sampler then cuts or bends the "
-                 "odds (top-k, top-p, a penalty, another temperature), or positions and padding differ.",
+         meaning="The probability of a word while it was written differs from its probability while it is learned from, so PPO corrects a model that did not write "
+                 "this. The sampler cuts or bends the odds (top-k, top-p, a penalty, another temperature), or positions and padding differ.",
          advice="Sample with the plain distribution at the temperature of the recipe: no top-k, no top-p, no penalties.",
          explains=("D-53", *DURING)),
     Rule(id="D-01", title="The policy starts away from its reference", severity="stop", sees=drift_at_start, is_heuristic=False,
@@ -117,8 +132,8 @@ RULES = (
          advice="Check that reference and policy both name the same SFT run, and that its adapter is active while the reference is read.",
          explains=("D-21", *DURING)),
     Rule(id="D-53", title="The replies are likelier than pure chance allows", severity="warn", sees=too_likely,
-         meaning="On average a sampled token should surprise the policy by exactly its entropy, and these surprise it less. The sampler seems to leave "
-                 "unlikely tokens out, so PPO never learns about what the policy would really say.",
+         meaning="Words drawn by the policy's own odds should surprise it exactly as much as its entropy says, and these surprise it less. The sampler seems to leave "
+                 "unlikely words out, so PPO never learns about what the policy would really say.",
          advice="Look for top-k, top-p or a lower temperature in the sampler, and remove it.", explains=DURING),
     Rule(id="D-06", title="A reply's score depends on its neighbours", severity="stop", sees=score_depends_on_padding, is_heuristic=False,
          meaning="The same reply was scored in the batch and by itself, with different results. The reward model reads padding instead of the reply's last "
@@ -132,10 +147,18 @@ RULES = (
          meaning="Scores of different replies do not differ, so no reply is better than another. PPO would follow nothing but rounding noise.",
          advice="Train the reward model again, with rankings in which replies really differ, and look at its held-out accuracy first.",
          explains=("D-05", *DURING)),
-    NO_GRADIENT,
-    Rule(id="D-08", title="The reward model is no better than a coin", severity="warn", sees=judge_knows_nothing,
-         meaning="On rankings that it had never seen, the reward model picked the better reply about as often as chance would. PPO will chase its mistakes.",
+    replace(NO_GRADIENT, sees=learner_without_gradient),
+    Rule(id="D-55", title="A model that should stand still has changed", severity="stop", sees=frozen_moves, is_heuristic=False,
+         meaning="PPO trains the policy and the value model only; reference, reward model and base are what they are measured against. After the first updates one "
+                 "of those three was no longer the same, so drift and scores mean nothing from here on.",
+         advice="Look for an optimiser that was given tensors of another role; no knob mends this.", explains=DURING),
+    Rule(id="D-08", title="The reward model is not clearly better than a coin", severity="warn", sees=judge_knows_nothing,
+         meaning="On rankings that it had never seen, the reward model picked the better reply hardly more often than chance would, or on too few to tell. PPO "
+                 "would then chase its mistakes.",
          advice="Rank more replies, or clearer ones, and train the reward model again before PPO.", explains=("D-22", "D-29")),
+    Rule(id="D-10", title="The reward model likes silence", severity="info", sees=judge_likes_silence,
+         meaning="On many held-out prompts the reward model scored an empty reply as high as the best one. The policy may learn that saying nothing pays.",
+         advice="Rank some very short or empty replies low and train the reward model again; meanwhile watch the length of replies.", explains=("D-24",)),
     Rule(id="D-54", title="The scores are off their scale", severity="warn", sees=off_the_scale, is_heuristic=False,
          meaning="The SFT model's replies should score 0 on average with a spread of 1, and these are more than three spreads away. The reward model was "
                  "calibrated on other replies: another SFT run, other prompts, another length or temperature.",
@@ -150,6 +173,6 @@ RULES = (
          explains=("D-28", "D-29")),
     Rule(id="D-52", title="Too few replies per step", severity="warn", sees=too_few_replies,
          meaning="So few replies are averaged that the mean score of a step is mostly luck. The policy learns from that luck and wanders.",
-         advice="Raise the batch; memory depends on micro_batch only.", changes={"batch": at_least(16), "minibatch": to(4), "micro_batch": to(4), "lr": times(1.0)},
+         advice="Raise the batch; memory depends on micro_batch only.", changes={"batch": at_least(16), "minibatch": to(4), "micro_batch": to(4)},
          explains=DURING + ("D-53",)),
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.doctor.rule import Case, Rule, Sign, at_most, times, to
+from workbench.doctor.rule import Case, Rule, Severity, Sign, at_most, times, to
 from workbench.doctor.sft import LOSS_CLIMBS
 from workbench.doctor.shared import GRADIENT_LEAPS, NO_GRADIENT, NOT_FINITE
 from workbench.doctor.trace import WINDOW
 from workbench.probes import PROBES, verdict
 from workbench.trust import has_learned_length
 
+GOOD_JUDGE = 0.7  # people agree with each other about so often
 LOOKS = 3  # looks at the held-out rankings before a run that still goes on is judged
 
 
@@ -24,11 +25,18 @@ def last_look(case: Case) -> dict[str, float]:
     return {key: value for key in keys if (value := case.trace.last(key)) is not None}
 
 
+def doubt_of(eval_accuracy: float, eval_accuracy_low: float = 0.0, eval_accuracy_high: float = 1.0) -> Severity | None:
+    """Whether an accuracy may be a coin's, with its interval: a warning where even the upper end is no good judge, else too few were asked."""
+    if eval_accuracy >= 0.55 and eval_accuracy_low > 0.5:
+        return None
+    return "warn" if eval_accuracy < 0.55 or eval_accuracy_high < GOOD_JUDGE else "info"
+
+
 def a_coin(case: Case) -> Sign | None:
     """Judged when the run is over: an accuracy that still rises says nothing."""
-    if not case.trace.has("eval_accuracy", "raw_sd") or case.trace.last("eval_accuracy") >= 0.55 and (case.trace.last("eval_accuracy_low") or 0.0) > 0.5:
-        return None
-    return Sign(case.trace.points("eval_accuracy")[-1][0], last_look(case), "warn" if case.trace.last("eval_accuracy") < 0.55 else "info")
+    look = last_look(case)
+    doubt = doubt_of(**look) if case.trace.has("eval_accuracy", "raw_sd") else None
+    return Sign(case.trace.points("eval_accuracy")[-1][0], look, doubt) if doubt else None
 
 
 def one_score(case: Case) -> Sign | None:
@@ -100,11 +108,11 @@ RULES = (
     Rule(id="D-42", title="It learns the rankings by heart", severity="warn", sees=overfit,
          meaning="It orders nearly all pairs it trains on, and gets worse on pairs it never sees. What it learned beyond that point is memory, not taste.",
          advice="Go through the rankings fewer times, more gently, or rank replies to more prompts.", changes={"epochs": at_most(1), "lr": times(0.5)},
-         explains=("D-44", "D-08")),
+         explains=("D-44", "D-08", "D-33")),
     Rule(id="D-08", title="It is not clearly better than a coin", severity="warn", sees=a_coin,
          meaning="On rankings that it never saw, it picks the better reply about as often as chance, or too few were held out to tell. PPO would chase its mistakes.",
          advice="Rank more prompts; if the accuracy stays near one half, the rankings may contradict each other.", changes={"epochs": times(2)},
-         explains=("D-10", "D-44")),
+         explains=("D-10", "D-33", "D-44")),
     Rule(id="D-10", title="An empty reply scores as high as a good one", severity="info", sees=no_better_than_empty,
          meaning="The best-ranked reply should beat saying nothing on nearly every prompt, and often does not. The policy may learn that silence pays, or the model "
                  "reads another chat format than it was trained on.",

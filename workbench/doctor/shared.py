@@ -7,6 +7,7 @@ from statistics import median
 from workbench.doctor.rule import Case, Rule, Sign, times
 from workbench.doctor.trace import WINDOW
 
+HARMLESS = 1.0  # a gradient up to the usual limit is used as it is, however short the others were
 PERSISTENT = 3  # steps in a window with gaps before going on is pointless
 
 
@@ -30,7 +31,7 @@ def gradient_leaps(case: Case) -> Sign | None:
     if len(points) < 6:
         return None
     usual = median(length for _, length in points)
-    leaps = [(step, length) for step, length in points if usual > 0 and length > 10 * usual]
+    leaps = [(step, length) for step, length in points if usual > 0 and length > max(10 * usual, HARMLESS)]
     if not leaps:
         return None
     return Sign(leaps[0][0], {"grad_norm": max(length for _, length in leaps), "usual length": usual, "leaps": len(leaps)},
@@ -38,20 +39,20 @@ def gradient_leaps(case: Case) -> Sign | None:
 
 
 NOT_FINITE = Rule(
-    id="D-32", title="Numbers that are none (NaN or infinite)", severity="warn", sees=not_finite, is_heuristic=False,
-    meaning="A loss or gradient overflowed, so that update was skipped and the curve has a gap. When it goes on, the weights themselves are spoilt and "
-            "nothing after it can be trusted.",
+    id="D-32", title="Some numbers are not finite (NaN)", severity="warn", sees=not_finite, is_heuristic=False,
+    meaning="A score, loss or gradient was not a number, so that update was skipped and the curve has a gap. When it goes on, the weights themselves are "
+            "spoilt and nothing after it can be trusted.",
     advice="Go back to the last checkpoint with a lower learning rate; if it still happens, try precision fp32.",
     changes={"lr": times(0.5)}, explains=("D-33", "D-05"))
 
 NO_GRADIENT = Rule(
     id="D-05", title="The adapter gets no gradient", severity="stop", sees=no_gradient, is_heuristic=False,
-    meaning="The length of the gradient is exactly zero, so no update can change anything. Either nothing is left to learn from (every reply earns the same), "
-            "or the adapter is cut off from the loss.",
+    meaning="The gradient, which says how to change the weights, is exactly zero, so no update can change anything. Either nothing is left to learn from "
+            "(every reply earns the same), or the adapter is cut off from the loss.",
     advice="Look whether the replies and their scores differ at all; if they do, this is a fault of the program worth reporting.")
 
 GRADIENT_LEAPS = Rule(
     id="D-33", title="The gradient leaps", severity="info", sees=gradient_leaps,
-    meaning="Some updates had a gradient more than ten times as long as usual; it is shortened before it is used. One leap is an odd batch, many are a "
-            "learning rate that is too high or rows that are broken.",
+    meaning="Some updates had a gradient (the direction in which to change the weights) more than ten times as long as usual; it is shortened before it is "
+            "used. One leap is an odd batch, many are a learning rate that is too high or rows that contradict each other.",
     advice="Nothing to do for a single leap; if they repeat, lower the learning rate.", changes={"lr": times(0.5)})

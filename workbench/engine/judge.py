@@ -37,7 +37,8 @@ def load(recipe: JudgeRecipe, backbone: Backbone, adapters: Path) -> None:
         backbone.load(name, adapters / name)
 
 
-def train(recipe: JudgeRecipe, backbone: Backbone, comparisons: Sequence[Comparison], principles: Sequence[str], state: State | None = None) -> Iterator[Step]:
+def train(recipe: JudgeRecipe, backbone: Backbone, comparisons: Sequence[Comparison], principles: Sequence[str],
+          state: State | None = None) -> Iterator[Step]:
     """One Step per handful of comparisons, carrying verdicts. Trains nothing.
 
     `comparisons` are those that this judge has not judged yet, so a run that goes on is given only what was left.
@@ -47,7 +48,7 @@ def train(recipe: JudgeRecipe, backbone: Backbone, comparisons: Sequence[Compari
         rows = [row for each in group if (row := judge(recipe, backbone, each, principles)) is not None]
         yield Step(
             index, done + len(groups), numbers=numbers(rows), verdicts=rows, is_checkpoint=True, state=lambda at=index: State(at, {}, {}),
-            note="" if len(rows) == len(group) else f"{len(group) - len(rows)} of {len(group)} comparisons are longer than max_tokens and were left out",
+            note=f"{left} of {len(group)} comparisons are longer than max_tokens and were left out" if (left := len(group) - len(rows)) else "",
             summary={"judge": feedback.judge_name(recipe.judge), "constitution": feedback.stamp(recipe, list(principles)),
                      "principles": list(principles), "parameters": sum(p.numel() for p in backbone.base.parameters())})
 

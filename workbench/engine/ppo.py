@@ -7,7 +7,7 @@ is no more than a head on the policy's states).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from workbench.engine.rollout import (
 from workbench.engine.sampling import Replies
 from workbench.engine.step import Sample, State, Step, gathered, picked
 from workbench.engine.stepper import Stepper
-from workbench.engine.vitals import vitals
+from workbench.engine.vitals import moved, vitals, weighed
 from workbench.recipes import PpoRecipe
 from workbench.rewards import runs
 
@@ -152,39 +152,54 @@ def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tenso
 
 
 def padding_gap(backbone: Backbone, rows: Rows, recipe: PpoRecipe) -> float:
-    """How much a model's score changes when the most padded row is read without its padding; 0 but for rounding."""
+    """How much a model's score changes at most when its row is read without padding, which should be by rounding only.
+
+    Asked of the shortest row and of the shortest reply: one has the most padding in all, the other the most on the right.
+    """
     role = next(iter(reward_roles(recipe).values()), "")
     if not role:
         return 0.0
-    row = int(rows.attention.sum(1).argmin())
-    is_real = rows.attention[row].bool()
-    count = max(0, int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1)  # what closes the row is the last real token, said or not
-    ids, attention = rows.ids[row : row + 1, is_real], rows.attention[row : row + 1, is_real]
-    alone = Rows(ids, attention, attention.new_ones(1, count))
-    return abs(float(score_replies(backbone, role, alone, 1)[0] - score_replies(backbone, role, rows, recipe.micro_batch)[row]))
+    score = score_replies(backbone, role, rows, recipe.micro_batch)
+    places = {int(each.argmin()) for each in (rows.attention.sum(1), rows.mask.sum(1))}
+    return max(abs(float(score_replies(backbone, role, alone(rows, place), 1)[0] - score[place])) for place in places)
+
+
+def alone(rows: Rows, place: int) -> Rows:
+    """One row without its padding; what closes it is the last real token, said or not."""
+    is_real = rows.attention[place].bool()
+    count = max(0, int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1)
+    ids, attention = rows.ids[place : place + 1, is_real], rows.attention[place : place + 1, is_real]
+    return Rows(ids, attention, attention.new_ones(1, count))
 
 
 def improve(backbone: Backbone, policy: Stepper, value: Stepper, rollout: Rollout, recipe: PpoRecipe, index: int) -> dict[str, float]:
-    """Several passes over a rollout; ends early when one update moved the policy too far."""
+    """Several passes over a rollout; ends early when one update moved the policy too far. The first step sees to it that only learners move."""
     sums: dict[str, float] = {"ratio_max": 0.0}
     updates, rate = 0, policy.rate()
+    frozen = weighed(backbone, "base", "sft", *reward_roles(recipe).values()) if index == 1 else {}
+    for rows in passes(recipe, index):
+        part = take(rollout, rows)
+        numbers = improve_policy(backbone, policy, part, recipe, None if recipe.value == "own" else value)
+        if recipe.value == "own":
+            numbers |= improve_value(backbone, value, part, recipe)
+        if not updates:
+            sums["first_ratio_dev"] = numbers["ratio_dev"]
+        sums["ratio_max"] = max(sums["ratio_max"], numbers.pop("ratio_max"))
+        numbers.pop("ratio_dev")
+        updates += 1
+        for key, number in numbers.items():
+            sums[key] = sums.get(key, 0.0) + number
+        if recipe.target_kl and numbers["approx_kl"] > 1.5 * recipe.target_kl:
+            break
+    told = averaged(sums, updates) | {"lr": rate, "updates": updates}
+    return told | {"frozen_moved": moved(frozen, weighed(backbone, *frozen))} if frozen else told
+
+
+def passes(recipe: PpoRecipe, index: int) -> Iterator[Sequence[int]]:
+    """The minibatches of a step as places in its batch, epoch after epoch."""
     for epoch in range(recipe.epochs):
         order = permutation(recipe.batch, recipe.seed, index, 2, epoch) if epoch > ROLLOUT_ORDER else list(range(recipe.batch))
-        for rows in parts(order, recipe.minibatch):
-            part = take(rollout, rows)
-            numbers = improve_policy(backbone, policy, part, recipe, None if recipe.value == "own" else value)
-            if recipe.value == "own":
-                numbers |= improve_value(backbone, value, part, recipe)
-            if not updates:
-                sums["first_ratio_dev"] = numbers["ratio_dev"]
-            sums["ratio_max"] = max(sums["ratio_max"], numbers.pop("ratio_max"))
-            numbers.pop("ratio_dev")
-            updates += 1
-            for key, number in numbers.items():
-                sums[key] = sums.get(key, 0.0) + number
-            if recipe.target_kl and numbers["approx_kl"] > 1.5 * recipe.target_kl:
-                return averaged(sums, updates) | {"lr": rate, "updates": updates}
-    return averaged(sums, updates) | {"lr": rate, "updates": updates}
+        yield from parts(order, recipe.minibatch)
 
 
 def averaged(sums: Mapping[str, float], updates: int) -> dict[str, float]:
@@ -196,7 +211,7 @@ def improve_policy(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: 
 
     A value head on the policy's trunk adds its loss with a weight of 0.1 (Huang et al. 2023).
     """
-    total, loss = part.mask.sum(), 0.0
+    total, told = part.mask.sum(), {}
     numbers = {"policy_loss": 0.0, "clipfrac": 0.0, "approx_kl": 0.0, "ratio_max": 0.0, "ratio_dev": 0.0}
     with backbone.role("policy", train=True, head="value" if shared else ""):
         for where in slices(len(part.score), recipe.micro_batch):
@@ -205,9 +220,9 @@ def improve_policy(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: 
             logps = scattered(backbone.read(states, piece.rows.said(), recipe.temperature).logps, piece.mask)
             found = maths.policy_loss(logps, piece.logps, piece.advantages, piece.mask, recipe.clip, total)
             if shared:
-                value_loss = loss_of_values(scattered(backbone.heads["value"](states), piece.mask), piece, recipe, total)
-                (found.loss + SHARED_VALUE_WEIGHT * value_loss).backward()
-                loss += float(value_loss.detach())
+                guessed = loss_of_values(scattered(backbone.heads["value"](states), piece.mask), piece, recipe, total)
+                (found.loss + SHARED_VALUE_WEIGHT * guessed.loss).backward()
+                told = added(told, guessed)
             else:
                 found.loss.backward()
             share = float(piece.mask.sum() / total)
@@ -218,24 +233,30 @@ def improve_policy(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: 
             numbers["ratio_max"] = max(numbers["ratio_max"], float(ratio.max()))
             numbers["ratio_dev"] = max(numbers["ratio_dev"], float((ratio - 1).abs().max()))
         numbers["grad_norm"] = stepper.step()
-        return numbers | ({"value_loss": loss, "value_grad_norm": shared.step()} if shared else {})
+        return numbers | (told | {"value_grad_norm": shared.step()} if shared else {})
 
 
-def loss_of_values(values: Tensor, piece: Rollout, recipe: PpoRecipe, total: Tensor) -> Tensor:
-    return maths.value_loss(values, piece.values, piece.returns, piece.mask, recipe.clip, total).loss
+def loss_of_values(values: Tensor, piece: Rollout, recipe: PpoRecipe, total: Tensor) -> maths.ValueLoss:
+    return maths.value_loss(values, piece.values, piece.returns, piece.mask, recipe.clip, total)
+
+
+def added(told: Mapping[str, float], found: maths.ValueLoss) -> dict[str, float]:
+    """Figures of a minibatch with those of one more piece of it; each piece is a share of the whole."""
+    return {"value_loss": told.get("value_loss", 0.0) + float(found.loss.detach()),
+            "value_clipfrac": told.get("value_clipfrac", 0.0) + float(found.clipped)}
 
 
 def improve_value(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: PpoRecipe) -> dict[str, float]:
     """One value update on the same replies; a forward and backward of its own, so that the two never share a graph."""
-    total, loss = part.mask.sum(), 0.0
+    total, told = part.mask.sum(), {}
     with backbone.role("value", train=True):
         for where in slices(len(part.score), recipe.micro_batch):
             piece = take(part, where)
             values = scattered(backbone.heads["value"](reply_states(backbone, piece.rows)), piece.mask)
             found = loss_of_values(values, piece, recipe, total)
-            found.backward()
-            loss += float(found.detach())
-        return {"value_loss": loss, "value_grad_norm": stepper.step()}
+            found.loss.backward()
+            told = added(told, found)
+        return told | {"value_grad_norm": stepper.step()}
 
 
 def speak(backbone: Backbone, recipe: PpoRecipe, fixed: Sequence[Prompt], judge: Annotator | None) -> list[Sample]:

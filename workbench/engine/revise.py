@@ -33,7 +33,8 @@ def load(recipe: ReviseRecipe, backbone: Backbone, adapters: Path) -> None:
         backbone.load(name, adapters / name)
 
 
-def train(recipe: ReviseRecipe, backbone: Backbone, prompts: Sequence[Prompt], principles: Sequence[str], state: State | None = None) -> Iterator[Step]:
+def train(recipe: ReviseRecipe, backbone: Backbone, prompts: Sequence[Prompt], principles: Sequence[str],
+          state: State | None = None) -> Iterator[Step]:
     """One Step per handful of prompts, carrying their drafts, critiques and revisions. Trains nothing."""
     groups = list(parts([prompts[i] for i in permutation(len(prompts), recipe.seed)[:recipe.count]], recipe.batch))
     for index in range(state.step + 1 if state else 1, len(groups) + 1):
@@ -47,7 +48,8 @@ def train(recipe: ReviseRecipe, backbone: Backbone, prompts: Sequence[Prompt], p
             summary={"prompts": sum(map(len, groups)), "rounds": recipe.rounds})
 
 
-def revise(recipe: ReviseRecipe, backbone: Backbone, prompts: Sequence[Messages], principles: Sequence[str], index: int) -> tuple[list[dict[str, Any]], int]:
+def revise(recipe: ReviseRecipe, backbone: Backbone, prompts: Sequence[Messages], principles: Sequence[str],
+           index: int) -> tuple[list[dict[str, Any]], int]:
     """What became of each prompt, and how many tokens were written."""
     drafts, written = write(recipe, backbone, prompts, recipe.reply_tokens, index, 0)
     rows: list[dict[str, Any]] = [{"prompt": prompt, "draft": draft, "turns": []} for prompt, draft in zip(prompts, drafts, strict=True)]
@@ -66,8 +68,9 @@ def revise(recipe: ReviseRecipe, backbone: Backbone, prompts: Sequence[Messages]
 
 
 def write(recipe: ReviseRecipe, backbone: Backbone, asked: Sequence[Messages], tokens: int, index: int, which: int) -> tuple[list[str], int]:
+    prompts = [backbone.chat.prompt(each) for each in asked]
     with backbone.role(recipe.adapter):
-        found = sampling.answer(backbone, [backbone.chat.prompt(each) for each in asked], tokens, recipe.temperature, generator(recipe.seed, index, which))
+        found = sampling.answer(backbone, prompts, tokens, recipe.temperature, generator(recipe.seed, index, which))
     rows = [found.tokens(row) for row in range(len(asked))]
     return [backbone.chat.text(row) for row in rows], sum(map(len, rows))
 

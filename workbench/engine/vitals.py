@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 from workbench.engine import maths
+from workbench.engine.backbone import Backbone
 from workbench.engine.sampling import Replies
 
 SCORE_LIMIT = 5.0  # where PPO cuts scores off, in spreads
+PIECE = 1 << 22  # weights that are held in double precision at once
 
 
 def vitals(replies: Replies, logps: Tensor, score: Tensor, stops: Collection[int]) -> dict[str, float]:
@@ -29,6 +32,20 @@ def vitals(replies: Replies, logps: Tensor, score: Tensor, stops: Collection[int
         "score_clipped": float((score.abs() >= SCORE_LIMIT).float().mean()),
         "end_counted": sum(bool(row) and row[-1] in stops for row in ended) / len(ended) if ended else 1.0,
     }
+
+
+@torch.no_grad()
+def weighed(backbone: Backbone, *roles: str) -> dict[str, float]:
+    """The sum of all weights of each role ("base": of the base itself), by which a change of any is known."""
+    base = [p for name, p in backbone.base.named_parameters() if "lora_" not in name]
+    found = {role: base if role == "base" else backbone.tensors(role).values() for role in roles}
+    pieces = {role: (piece for each in tensors for piece in each.flatten().split(PIECE)) for role, tensors in found.items()}
+    return {role: sum(float(piece.sum(dtype=torch.float64)) for piece in pieces[role]) for role in pieces}
+
+
+def moved(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """How many of the weighed have changed; a sum taken twice may differ in its last digits."""
+    return float(sum(abs(after[role] - before[role]) > 1e-12 * max(1.0, abs(before[role])) for role in before))
 
 
 def rank_correlation(x: Tensor, y: Tensor) -> float:
