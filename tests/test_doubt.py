@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
 
 from tests.roles import PROMPTS, with_four_roles
 from workbench.engine import doubt
@@ -36,10 +35,11 @@ def waiting(count=3):
 def test_the_stage_reads_raw_log_odds_whatever_the_calibration_and_leaves_out_what_is_too_long(tiny):
     backbone, recipe = with_four_roles(tiny), DoubtRecipe(reward="reward-1", micro_batch=4)
     [step] = doubt.train(recipe, backbone, waiting())
-    assert [number for number, _ in step.doubts] == [1, 2, 3] and step.total == 1
-    assert step.numbers["doubt"] == pytest.approx(sum(each for _, each in step.doubts) / 3)
+    assert [each.comparison for each in step.doubts] == [1, 2, 3] and step.total == 1
+    assert step.numbers["doubt"] == pytest.approx(sum(each.doubt for each in step.doubts) / 3)
     backbone.heads["reward"].calibrate(5.0, 3.0)
     [again] = doubt.train(recipe.replace(micro_batch=16), backbone, waiting())
-    assert torch.allclose(torch.tensor([d for _, d in step.doubts]), torch.tensor([d for _, d in again.doubts]), atol=1e-5)
+    assert [each.doubt for each in again.doubts] == pytest.approx([each.doubt for each in step.doubts], abs=1e-5)
+    assert again.doubts[0].scores == pytest.approx([(0.02 * score - 5) / 3 for score in step.doubts[0].scores], abs=1e-4), "scores are kept calibrated"
     [none] = doubt.train(recipe.replace(max_tokens=16), backbone, waiting(1))
     assert none.doubts == [] and none.numbers == {}

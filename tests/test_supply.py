@@ -11,6 +11,7 @@ from workbench import desk
 from workbench.errors import CorpusError
 from workbench.lab import Lab
 from workbench.recipes import ReplyRecipe
+from workbench.records import Doubt
 from workbench.supply import FEW, MORE
 
 ASKED = [{"role": "user", "content": "Are you open?"}]
@@ -85,7 +86,8 @@ def test_a_reward_model_is_not_asked_about_nothing(lab):
 
 def test_the_most_doubtful_comes_first(lab):
     numbers = lab.store.add_comparisons([ROW] * 3)
-    desk.set_doubts(lab.store, [(numbers[1], 0.1), (numbers[2], 0.25)])
+    desk.set_doubts(lab.store, [Doubt(numbers[1], 0.1, [2.0, 0.0]), Doubt(numbers[2], 0.25, [0.5, 0.5])])
+    assert [reply.record for reply in lab.store.comparison(numbers[1]).replies] == [{"score": 2.0}, {"score": 0.0}]
     seen = []
     for _ in numbers:
         handed = lab.hand_out("ada")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from workbench.records import Comparison, Judgement
+from workbench.records import Comparison, Doubt, Judgement
 from workbench.store import Store
 
 HOLD_SECONDS = 120.0
@@ -85,10 +85,12 @@ def waiting(store: Store) -> list[Comparison]:
     return store.comparisons("kind='ranking' and state='ready'")
 
 
-def set_doubts(store: Store, found: Sequence[tuple[int, float]]) -> None:
-    """How unsure a reward model is of the order of some comparisons, 0 to 0.25; the most doubtful are handed out first."""
+def set_doubts(store: Store, found: Sequence[Doubt]) -> None:
+    """How unsure a reward model is of the order of some comparisons; the most doubtful are handed out first."""
     with store.write() as db:
-        db.executemany("update comparisons set doubt=? where id=?", [(doubt, number) for number, doubt in found])
+        db.executemany("update comparisons set doubt=? where id=?", [(each.doubt, each.comparison) for each in found])
+        db.executemany("update replies set record=json_set(record, '$.score', ?) where comparison=? and place=?",
+                       [(score, each.comparison, place) for each in found for place, score in enumerate(each.scores)])
 
 
 def setting(store: Store, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Messages = list[dict[str, str]]  # [{"role": "user", "content": "..."}], oldest first
 
@@ -128,6 +128,14 @@ class Comparison:
     @property
     def source(self) -> str:
         return self.judgement.source if self.judgement else ""
+
+
+class Doubt(NamedTuple):
+    """What a reward model makes of a comparison that waits: how unsure it is of the order, 0 to 0.25, and its calibrated scores."""
+
+    comparison: int
+    doubt: float
+    scores: list[float]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from workbench.engine.batches import parts
 from workbench.engine.rankings import Ranked, by_replies, scores_of
 from workbench.engine.step import State, Step
 from workbench.recipes import DoubtRecipe
-from workbench.records import Comparison
+from workbench.records import Comparison, Doubt
 
 LEAVES = ""
 AT_ONCE = 16  # comparisons per step: a step is what a stop waits for
@@ -31,12 +31,12 @@ def load(recipe: DoubtRecipe, backbone: Backbone, adapters: Path) -> None:
 
 
 def train(recipe: DoubtRecipe, backbone: Backbone, comparisons: Sequence[Comparison], state: State | None = None) -> Iterator[Step]:
-    """One Step per handful of comparisons, carrying (comparison, doubt). What is longer than max_tokens keeps its place."""
+    """One Step per handful of comparisons, carrying doubts. What is longer than max_tokens keeps its place."""
     groups = list(parts(comparisons, AT_ONCE))
     for index in range(state.step + 1 if state else 1, len(groups) + 1):
         encoded = {c.id: rows for c in groups[index - 1] if max(map(len, rows := tokens(backbone, c))) <= recipe.max_tokens}
         found = score(backbone, encoded, recipe.micro_batch) if encoded else []
-        told = {"doubt": sum(each for _, each in found) / len(found)} if found else {}
+        told = {"doubt": sum(each.doubt for each in found) / len(found)} if found else {}
         yield Step(index, len(groups), told, state=lambda at=index: State(at, {}, {}), is_checkpoint=True, doubts=found,
                    summary={"comparisons": len(comparisons), "reward": recipe.reward})
 
@@ -48,14 +48,13 @@ def tokens(backbone: Backbone, comparison: Comparison) -> list[list[int]]:
 
 
 @torch.no_grad()
-def score(backbone: Backbone, encoded: dict[int, list[list[int]]], micro_batch: int) -> list[tuple[int, float]]:
-    items = {number: Ranked(rows, [0] * len(rows), [], Preference([], [], [])) for number, rows in encoded.items()}
-    doubts: list[float] = []
+def score(backbone: Backbone, encoded: dict[int, list[list[int]]], micro_batch: int) -> list[Doubt]:
+    items = [Ranked(rows, [0] * len(rows), [], Preference([], [], [])) for rows in encoded.values()]
     with backbone.role("reward"):
-        for part in by_replies(list(items.values()), micro_batch):
-            # Calibrated scores are in standard deviations; a difference of raw ones is the log-odds that the first is better.
-            doubts += [doubt((each * backbone.heads["reward"].spread).tolist()) for each in scores_of(backbone, "reward", part)]
-    return list(zip(items, doubts, strict=True))
+        scores = [each for part in by_replies(items, micro_batch) for each in scores_of(backbone, "reward", part)]
+    # Calibrated scores are in standard deviations; a difference of raw ones is the log-odds that the first is better.
+    spread = backbone.heads["reward"].spread
+    return [Doubt(number, doubt((each * spread).tolist()), each.tolist()) for number, each in zip(encoded, scores, strict=True)]
 
 
 def doubt(scores: Sequence[float]) -> float:
