@@ -236,7 +236,7 @@ def best_accuracy(agreement: float) -> float:
 
 
 def annotators(votes: Sequence[Vote]) -> list[Annotator]:
-    """Everybody's habits, the busiest first."""
+    """Everybody's habits: people before models, the busiest first."""
     met, again = between(votes), within(votes)
     found = []
     for group in grouped(votes, lambda v: v.annotator):
@@ -245,7 +245,7 @@ def annotators(votes: Sequence[Vote]) -> list[Annotator]:
         first, chance = first_side(group)
         found.append(Annotator(name, group[0].source, len(group), statistics.median(times) if times else None, first, chance,
                                same([pair for pair in again if pair[0].annotator == name]), same([p for p in others if p[1].source != JUDGE])))
-    return sorted(found, key=lambda each: (-each.judged, each.name))
+    return sorted(found, key=lambda each: (each.source == JUDGE, -each.judged, each.name))
 
 
 def pairs(votes: Sequence[Vote]) -> list[Pair]:

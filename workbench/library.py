@@ -28,7 +28,10 @@ OWN = "my-demonstrations"
 def names(store: Store, shape: str) -> list[str]:
     """The corpora that a recipe may use where it wants rows of a shape."""
     imported = [e.name for e in store.corpora() if e.shape in corpus.FROM.get(shape, (shape,))]
-    return ([*corpus.JUDGED] if shape == "preferences" else packs.names()) + imported
+    if shape != "preferences":
+        return packs.names() + imported
+    has_judged = any(run.stage == "judge" for run in store.runs())  # without one, two more names would only puzzle
+    return [*(corpus.JUDGED if has_judged else (corpus.RANKINGS,)), *imported]
 
 
 # --- in and out
