@@ -8,12 +8,13 @@ from typing import Any
 import gradio as gr
 
 from apps import pipeline
-from apps.page import panel, public
+from apps.page import panel, public, sparing
 from workbench.lab import Lab
 
 
 def build(lab: Lab) -> None:
     @public
+    @sparing
     def look(question: dict[str, Any]) -> dict[str, Any]:
         runs = lab.list_runs()
         queue = [run.id for run in runs if run.state == "queued"]

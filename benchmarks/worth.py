@@ -40,8 +40,9 @@ def main() -> None:
         begun = time.monotonic()
         run = finished(lab, RewardRecipe(sft=sft, preferences=name, prompts=options.pack, seed=options.seed, curve=curve))
         print(line(lab, run, name, (time.monotonic() - begun) / 60), flush=True)
-    for rankings, accuracy, low, high in lab.curve_points(next(r.id for r in reversed(lab.list_runs()) if lab.curve_points(r.id))):
-        print(f"learning curve: {rankings:.0f} rankings, {percent(accuracy)} ({100 * low:.0f} to {100 * high:.0f})")
+    for run in [run for run in lab.list_runs() if run.stage == "reward"]:
+        for rankings, accuracy, low, high in lab.curve_points(run.id):
+            print(f"{run.id}, from {rankings:.0f} rankings: {percent(accuracy)} ({100 * low:.0f} to {100 * high:.0f})")
 
 
 def finished(lab: Lab, recipe: SftRecipe | ReplyRecipe | RewardRecipe) -> str:

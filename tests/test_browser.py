@@ -156,6 +156,14 @@ def answers(page: playwright.Page, url: str) -> bool:
     return True
 
 
+def shows_samples(visit: Visit, tab: str) -> bool:
+    """Samples are asked for when they come in sight; curves drawn above push them down again, so it scrolls until they stand."""
+    found = visit.page.locator(f"#tab-{tab} .wb-rollouts")
+    found.evaluate("(box) => box.scrollIntoView({ block: 'center' })")
+    visit.page.wait_for_timeout(300)
+    return found.locator(".wb-replies tbody tr").first.is_visible()
+
+
 def test_sft_starts_from_the_form_and_its_curve_moves_through_a_reload(visit: Visit, tiny: str) -> None:
     expect(visit.page.get_by_text("See the whole chain at work")).to_be_visible()
     panel = visit.open("sft")
@@ -170,7 +178,7 @@ def test_sft_starts_from_the_form_and_its_curve_moves_through_a_reload(visit: Vi
     visit.sees_points("sft", before)
     visit.sees_state("sft-1", "done")
     assert visit.sees_points("sft", 59) == 60
-    expect(panel.locator(".wb-card").first).to_be_visible()
+    until(lambda: shows_samples(visit, "sft"), SECONDS)
     assert visit.lab.recipe("sft-1").model == tiny
 
 

@@ -94,6 +94,7 @@ def ada(visit: Visit) -> Judge:  # noqa: F811
 @pytest.fixture(scope="module")
 def bob(visit: Visit) -> Iterator[Judge]:  # noqa: F811
     context = visit.page.context.browser.new_context(viewport={"width": 390, "height": 844})
+    context.add_cookies(visit.page.context.cookies())  # the key of the app, as whoever started it passes it on
     found = Judge("Bob", context.new_page())
     found.page.set_default_timeout(SECONDS * 1000)
     found.page.on("pageerror", lambda fault: visit.errors.append(str(fault)))

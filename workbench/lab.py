@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process
+from workbench import changes, checks, corpus, curves, course, demo, doctor, frames, library, packs, process
 from workbench.errors import AdapterError, LabError, RunFailed
 from workbench.judged import Judged
 from workbench.plan import Plan, plan
@@ -23,9 +23,12 @@ from workbench.steered import Steered
 from workbench.store import Store
 from workbench.supply import Supply
 from workbench.trusted import Trusted
+from workbench.watched import Watched
+
+DOCTORED = (100, 2000)  # of a long run the doctor reads the first and the last steps: what happens now, and where it began
 
 
-class Lab(Steered, Recorded, Ranked, Supply, Trusted, Scoring, Judged, Reported):
+class Lab(Steered, Recorded, Watched, Ranked, Supply, Trusted, Scoring, Judged, Reported):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -134,7 +137,8 @@ class Lab(Steered, Recorded, Ranked, Supply, Trusted, Scoring, Judged, Reported)
     def doctor(self, name: str) -> list[doctor.Finding]:
         """What is wrong with a run, worst and likeliest cause first, each with the figures and a remedy; empty if nothing is."""
         run, recipe = self.run(name), self.recipe_now(name)
-        return doctor.examine(run.stage, recipe, self.store.metrics(name), checks.judge_of(self.store, recipe))
+        rows = curves.ends(self.store, run.id, run.step, *DOCTORED)
+        return doctor.examine(run.stage, recipe, rows, checks.judge_of(self.store, recipe))
 
     def grounds(self, name: str, found: Sequence[doctor.Finding] | None = None) -> list[str]:
         """Why a run is called healthy: its main figures in words, each beside the point where trouble would begin; empty if it is not.

@@ -154,8 +154,8 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     length = long(rows) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
-        roles = 2 + own + len(rewards.runs(recipe.reward))
-        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, recipe.batch * length, **lora)
+        roles, decoded = 2 + own + len(rewards.runs(recipe.reward)) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
+        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 

@@ -14,6 +14,11 @@ TAGS = ("accurate", "helpful", "safe", "style", "length", "format")  # why a rep
 OVER = ("paused", "done", "stopped", "failed", "lost")
 
 
+def run_of(adapter: str) -> str:
+    """The run that an adapter is of: ppo-9 of ppo-9@200, the adapter of one of its steps."""
+    return adapter.partition("@")[0]
+
+
 @dataclass(frozen=True)
 class Run:
     """A recipe being carried out, as it was when read."""

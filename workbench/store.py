@@ -17,10 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import DiskFull, LabError, NotFound
-from workbench.records import OVER, Comparison, CorpusEntry, Judgement, Messages, Reply, Run
+from workbench.records import OVER, Comparison, CorpusEntry, Judgement, Messages, Reply, Run, run_of
 from workbench.schema import FIRST, LATER
 
 VERSION = 1 + len(LATER)
+LAST = 2**53  # no run has that many steps
+# Rows are ordered by run, key, step: one reach per key, so that the last steps of a long run cost no more than those of a short one.
+LOGGED = """
+with recursive keys(key) as (select min(key) from metrics where run=?1 union all
+    select (select min(key) from metrics where run=?1 and key>keys.key) from keys where keys.key is not null)
+select m.step, m.key, m.value from keys cross join metrics m on m.run=?1 and m.key=keys.key and m.step>?2 and m.step<=?3 order by m.step, m.key
+"""
 
 
 class Store:
@@ -86,7 +93,8 @@ class Store:
         return self.run(name)
 
     def run(self, name: str) -> Run:
-        rows = self.read("select * from runs where id = ?", name)
+        """A run by its name, or by that of the adapter of one of its steps. Raises NotFound."""
+        rows = self.read("select * from runs where id = ?", run_of(name))
         if not rows:
             there = ", ".join(r["id"] for r in self.read("select id from runs order by created")) or "none yet"
             raise NotFound(f"no run {name!r}; there are: {there}")
@@ -181,9 +189,9 @@ class Store:
 
     # --- metrics and samples
 
-    def metrics(self, name: str, after: int = -1) -> list[tuple[int, str, float | None]]:
+    def metrics(self, name: str, after: int = -1, until: int = LAST) -> list[tuple[int, str, float | None]]:
         """(step, key, value) after a step, oldest first."""
-        return [tuple(row) for row in self.read("select step, key, value from metrics where run=? and step>? order by step, key", name, after)]
+        return [tuple(row) for row in self.read(LOGGED, name, after, until)]
 
     def values_at(self, name: str, key: str, steps: Sequence[int]) -> dict[int, float]:
         """One metric at some steps; those without a figure are left out."""
@@ -196,9 +204,9 @@ class Store:
         with self.write() as db:
             db.executemany("insert or replace into samples values(?,?,?,?,?,?)", rows)
 
-    def samples(self, name: str, after: int = -1) -> list[dict[str, Any]]:
+    def samples(self, name: str, after: int = -1, until: int = LAST) -> list[dict[str, Any]]:
         """Rows with step, place, prompt (messages), reply (text) and record (numbers per sample)."""
-        rows = self.read("select step, place, prompt, reply, record from samples where run=? and step>? order by step, place", name, after)
+        rows = self.read("select step, place, prompt, reply, record from samples where run=? and step>? and step<=? order by step, place", name, after, until)
         return [{**dict(row), "prompt": json.loads(row["prompt"]), "record": json.loads(row["record"])} for row in rows]
 
     # --- comparisons

@@ -1,5 +1,6 @@
 // The sidebar: stages with their states; built once, then only texts and dots change.
 const { el, put } = wb, root = element.querySelector(".wb"), lines = {};
+let tag = "";
 const list = el("nav", "wb-stages"), foot = el("div", "wb-foot"), queue = el("p", "wb-faint"), home = el("code", "wb-home"), round = el("p", "wb-faint");
 list.setAttribute("aria-label", "Stages");
 foot.append(round, queue, el("p", "wb-faint", "Lab folder"), home);
@@ -20,8 +21,10 @@ function line(stage) {
 }
 
 wb.poll(element, async () => {
-  const found = await server.look({});
+  const found = await server.look({ tag });
   if (found.error) return 4000;
+  if (found.same) return 3000;
+  tag = found.tag;
   for (const stage of found.stages) {
     const { dot, text, made } = lines[stage.id] || line(stage);
     dot.dataset.state = stage.state;

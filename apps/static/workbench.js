@@ -75,6 +75,20 @@ window.wb = (() => {
     return tick;
   }
 
+  // One job after another, each in a task of its own: a page that draws eight charts at once would stand still.
+  const jobs = [];
+  function later(job) {
+    if (jobs.push(job) === 1) setTimeout(next);
+  }
+  function next() {
+    try {
+      jobs[0]();
+    } finally {
+      jobs.shift();
+      if (jobs.length) setTimeout(next);
+    }
+  }
+
   function address(changes) {
     const url = new URL(location);
     for (const [key, value] of Object.entries(changes)) value ? url.searchParams.set(key, value) : url.searchParams.delete(key);
@@ -183,5 +197,5 @@ window.wb = (() => {
   for (const event of ["error", "unhandledrejection"]) addEventListener(event, heal);
   setTimeout(() => stands() && sessionStorage.removeItem("wb-heal"), 15000);
 
-  return { LIVE, el, button, put, number, clock, tip, shows, poll, asked, noteTab, noteRun, select, open, link, state, table, result, sure };
+  return { LIVE, el, button, put, number, clock, tip, shows, poll, later, asked, noteTab, noteRun, select, open, link, state, table, result, sure };
 })();
