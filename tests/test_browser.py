@@ -197,6 +197,7 @@ def test_replies_are_ranked_with_the_keyboard_alone_and_undone(visit: Visit, tmp
     visit.choose("preferences", "Prompts", "hostile")
     visit.set("preferences", **{"How many prompts": 8})
     panel.get_by_label("Replies per prompt").first.fill("3")
+    panel.locator("#rank-ahead input").uncheck()
     visit.page.locator("#rank-write").click()
     prompt, done, to_do = (panel.get_by_test_id(name) for name in ("rank-prompt", "rank-done", "rank-todo"))
     visit.sees_state("replies-1", "done")
