@@ -36,6 +36,10 @@ class Page:
     blocks: gr.Blocks  # `page.blocks.load(...)` runs when the page is opened
     tab: dict[str, gr.Tab] = field(default_factory=dict)  # by id; `page.tab["ppo"].select(...)` runs when it is opened
 
+    def fresh(self, tab: str, look: Callable[[], Any], controls: Any) -> None:
+        """Brings controls up to date when the page or a tab is opened: runs end and files are imported meanwhile."""
+        gr.on([self.tab[tab].select, self.blocks.load], look, None, controls, show_progress="hidden")
+
 
 def script(name: str) -> str:
     """The JavaScript of a panel, from apps/static."""

@@ -197,6 +197,7 @@ def test_replies_are_ranked_with_the_keyboard_alone_and_undone(visit: Visit, tmp
     visit.choose("preferences", "Prompts", "hostile")
     visit.set("preferences", **{"How many prompts": 8})
     panel.get_by_label("Replies per prompt").first.fill("3")
+    panel.locator("#rank-ahead input").uncheck()
     visit.page.locator("#rank-write").click()
     prompt, done, to_do = (panel.get_by_test_id(name) for name in ("rank-prompt", "rank-done", "rank-todo"))
     visit.sees_state("replies-1", "done")
@@ -234,6 +235,23 @@ def test_a_reward_model_learns_from_the_rankings(visit: Visit) -> None:
     visit.start("reward", "reward-1")
     visit.sees_points("reward", 0)
     visit.sees_state("reward-1", "done")
+
+
+def test_the_reward_model_is_judged_in_words_and_scores_what_is_typed(visit: Visit) -> None:
+    panel = visit.page.locator("#tab-reward")
+    expect(panel.locator(".wb-worth .wb-verdict")).to_contain_text("reward-1: ", timeout=SECONDS * 1000)
+    expect(panel.locator(".wb-evidence .wb-chart").first).to_contain_text("pairs the right way round")
+    panel.get_by_test_id("pad-reward").fill("reward-1 - 0.5*length")
+    panel.get_by_test_id("pad-A").fill(HOSTILE)
+    expect(panel.locator(".wb-pad-score b").first).not_to_have_text("–", timeout=WORK_SECONDS * 1000)
+    expect(panel.locator(".wb-trace").first).to_have_text(HOSTILE)
+    expect(panel.locator(".wb-piece")).to_have_count(len(HOSTILE), timeout=WORK_SECONDS * 1000)  # the toy's tokens are letters
+    before = panel.locator(".wb-pad-score b").first.inner_text()
+    panel.get_by_test_id("pad-A").fill("Yes")
+    expect(panel.locator(".wb-piece")).to_have_count(3, timeout=WORK_SECONDS * 1000)
+    assert panel.locator(".wb-pad-score b").first.inner_text() != before
+    panel.get_by_test_id("pad-reward").fill("reward-1 +")
+    expect(panel.locator(".wb-pad")).to_contain_text("a reward is missing at its end")
 
 
 def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:

@@ -151,6 +151,11 @@ def test_ticked_runs_are_laid_over_each_other(visit, box):  # noqa: F811
     expect(compared.locator(".wb-table tbody td")).to_have_text(["kl_weight", "0.05", "0.25"])
     lines = "() => [...document.querySelectorAll('.wb-overlay .js-plotly-plot')].map((p) => p.data.filter((t) => t.name?.startsWith('ppo')).length)"
     until(lambda: visit.page.evaluate(lines)[:2] == [2, 2], SECONDS)
+    visit.page.goto(f"{visit.home}?tab=ppo&run=ppo-1")
+    expect(visit.page.locator("#tab-ppo .wb-has").first).to_be_visible()
+    visit.page.evaluate("(runs) => wb.compare(runs)", [other, "ppo-1"])
+    expect(compared.locator(".wb-table tbody td")).to_have_text(["kl_weight", "0.25", "0.05"])
+    expect(visit.page.get_by_label("Compare ppo-1", exact=True)).to_be_checked()
 
 
 def test_other_stages_have_samples_without_practice(visit, box):  # noqa: F811

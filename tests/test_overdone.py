@@ -10,6 +10,7 @@ import pytest
 from apps import overdone as charts
 from apps import overlay
 from workbench import Lab, frontier, kept, overdone
+from workbench.errors import LabError
 from workbench.recipes import PpoRecipe, SftRecipe
 
 RECIPE = PpoRecipe(sft="sft-1", reward="reward-1")
@@ -93,6 +94,22 @@ def test_runs_are_laid_over_each_other_with_only_what_differs(lab):
     assert overlay.function(lab)({"runs": [first, other], "tag": found["tag"]}) == {"same": True}
     frame = lab.differences(first, other)
     assert frame.index.tolist() == ["kl_weight", "seed"] and frame[other].tolist() == [0.2, 3]
+
+
+def test_a_notebook_lays_runs_over_each_other_too(lab):
+    first, second = logged(lab, HEALTHY), logged_as(lab, "ppo-2")
+    figure = lab.overlay(first, second)
+    assert [(line.name, len(line.x)) for line in figure.data][:4] == [("ppo-1", 20), ("ppo-2", 2), ("ppo-1", 20), ("ppo-2", 2)]
+    assert len({line.line.color for line in figure.data}) == 2
+    with pytest.raises(LabError, match="runs of one stage"):
+        lab.overlay()
+
+
+def logged_as(lab: Lab, name: str) -> str:
+    assert lab.store.add_run("ppo", RECIPE.to_json(), 2).id == name
+    for step in (1, 2):
+        lab.store.log(name, step, 2, {"score": 0.1, "kl_seq": 0.1})
+    return name
 
 
 def test_runs_of_different_stages_are_not_compared(lab):

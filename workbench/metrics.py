@@ -111,6 +111,8 @@ METRICS: dict[str, Metric] = {
     "updates": Metric("Updates", "updates", "Updates done with one batch of replies.", "As many as planned; fewer means that a step went too far.", "reference"),
     "seconds_generate": Metric("Seconds writing", "s", "Time spent on replies.", "The largest part.", "policy"),
     "seconds_score": Metric("Seconds scoring", "s", "Time spent on rewards and references.", "Small.", "reward"),
+    "doubt": Metric("Doubt", "p (1 - p)", "Mean over the pairs of replies; p is the chance that the first is better.",
+                    "Falls from round to round; 0.25 is a coin toss.", "warn"),
     "flips": Metric("Answers that flip", "share", "Share of a judge's answers that change when the two replies swap places.",
                     "Near 0. From 0.25 on it looks at the place more than at the text.", "warn"),
     "first_letter": Metric("First reply named", "share", "How likely the judge names the reply that stands first; averaging both orders takes that out.",

@@ -60,6 +60,7 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Answers that flip", ("flips",), "Low is good: the text decides, not the place.", span=SHARE),
         Chart("Sureness", ("sureness",), "How far its labels are from a coin toss.", span=SHARE),
     ],
+    "doubt": [Chart("Doubt", ("doubt",), "0.25: the reward model cannot tell the replies apart; 0: it is sure.")],
     "revise": [
         Chart("Replies changed", ("changed",), "How many replies the critique really changed.", span=SHARE),
         Chart("Reply length", ("reply_tokens",), "Mean length of the revisions."),
@@ -73,10 +74,12 @@ TILES: dict[str, tuple[str, ...]] = {
     "ppo": ("score", "kl_seq", "reward", "reply_tokens", "eos_rate", "entropy"),
     "evaluate": (),
     "judge": ("flips", "first_letter", "letters", "sureness"),
+    "doubt": ("doubt",),
     "revise": ("changed", "reply_tokens", "tokens_per_second"),
 }
 
-HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",)}
+HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",),
+            "doubt": ("doubt",)}
 
 
 def colour(key: str, among: tuple[str, ...] = ()) -> str:

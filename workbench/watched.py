@@ -39,6 +39,16 @@ class Watched:
 
         return plots_drift.gold(self.over_optimisation(name), name)
 
+    def overlay(self, *names: str) -> Any:
+        """A Plotly figure of several runs of one stage over each other; `differences` says in which knobs they differ. Raises LabError."""
+        from workbench import plots, plots_drift
+
+        stages = list(dict.fromkeys(self.run(name).stage for name in names))
+        if len(stages) != 1:
+            raise LabError(f"name runs of one stage to lay over each other; {', '.join(names) or 'none'} are of {', '.join(stages) or 'no stage'}")
+        keys = [chart.keys[0] for chart in plots.CHARTS[stages[0]]] or ["loss"]
+        return plots_drift.overlay(stages[0], {name: curves.series(self.store, name, keys) for name in names})
+
     def differences(self, *names: str) -> Any:
         """A data frame of the knobs in which runs differ, as they are now: a row per knob, a column per run."""
         return frames.of_differences({name: checks.recipe_at(self.store, self.run(name)) for name in names})

@@ -17,7 +17,8 @@ const health = new wb.Health((rule) => act({ verb: "remedy", rule }));
 const act = async (question) => {
   const done = await server.act({ ...question, run: have });
   said.className = done.error ? "wb-bad-text" : "wb-said";
-  said.replaceChildren(done.error || done.said || "", ...(done.runs || []).flatMap((run) => [" ", wb.link(`Show ${run}`, stage, run)]));
+  said.replaceChildren(done.error || done.said || "", ...(done.runs || []).flatMap((run) => [" ", wb.link(`Show ${run}`, stage, run)]),
+    ...(done.runs?.length ? [" ", wb.button("Compare them", "wb-link", () => wb.compare([have, ...done.runs.filter((run) => run !== have)]))] : []));
   tick();
 }, steer = new wb.Steer(act);
 root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, overdone.box, samples.box, fold);

@@ -1,5 +1,7 @@
 // Several runs of one stage on the same charts; above them what their recipes differ in, and nothing else.
 wb.Overlay = class {
+  static REST = 15000; // milliseconds: whole curves are sent again when a run goes on
+
   constructor(server) {
     this.server = server;
     this.said = wb.el("p", "wb-faint", "");
@@ -20,7 +22,8 @@ wb.Overlay = class {
   }
 
   async look() {
-    if (this.box.hidden) return;
+    if (this.box.hidden || (this.tag && Date.now() - this.lookedAt < wb.Overlay.REST)) return;
+    this.lookedAt = Date.now();
     const runs = this.runs, found = await this.server.overlay({ runs, tag: this.tag });
     if (runs !== this.runs || found.same) return;
     this.knobs.hidden = this.grid.hidden = Boolean(found.error);

@@ -43,6 +43,12 @@ function comparing(run) {
   return box;
 }
 
+document.addEventListener("wb-compare", (event) => {
+  compared = event.detail.slice(0, 8);
+  sawRuns = tag = "";
+  overlay.show(compared);
+});
+
 const lasted = (run) => run.seconds ?? (run.started ? Date.now() / 1000 - run.started : null);
 
 function draw(runs) {

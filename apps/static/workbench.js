@@ -139,6 +139,12 @@ window.wb = (() => {
     return button(text, "wb-link", () => open(tab, run));
   }
 
+  // Opens the Runs tab with these runs laid over each other.
+  function compare(runs) {
+    open("runs", runs[0]);
+    document.dispatchEvent(new CustomEvent("wb-compare", { detail: runs }));
+  }
+
   function state(name) {
     const made = el("span", "wb-state", name);
     made.dataset.state = name;
@@ -197,5 +203,5 @@ window.wb = (() => {
   for (const event of ["error", "unhandledrejection"]) addEventListener(event, heal);
   setTimeout(() => stands() && sessionStorage.removeItem("wb-heal"), 15000);
 
-  return { LIVE, el, button, put, number, clock, tip, shows, poll, later, asked, noteTab, noteRun, select, open, link, state, table, result, sure };
+  return { LIVE, el, button, put, number, clock, tip, shows, poll, later, asked, noteTab, noteRun, select, open, link, compare, state, table, result, sure };
 })();

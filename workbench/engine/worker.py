@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from workbench import best, changes, doctor, heldout, kept, principled, rollouts, trials
+from workbench import best, changes, desk, doctor, heldout, kept, principled, rollouts, trials
 from workbench.checks import judge_of, recipe_at, root_model
 from workbench.errors import LabError, OutOfMemory, Unhealthy, WorkbenchError
 from workbench.process import LOST
@@ -157,6 +157,8 @@ class Worker:
             principled.add_revisions(self.store, run.id, step.index, step.revisions)
         if step.held_out:
             heldout.put(self.store, run.id, step.held_out)
+        if step.doubts:
+            desk.set_doubts(self.store, step.doubts)
         if step.comparisons:
             extra = {"run": run.id, "round": run.round}
             self.store.add_comparisons([{**row, **extra, "settings": {**row["settings"], "step": step.index}} for row in step.comparisons])
