@@ -76,7 +76,8 @@ def editor(lab: Lab, page: Page) -> None:
 
 def state_of(lab: Lab, name: str) -> str:
     whose = "This lab's own copy" if constitution.is_edited(lab.home, name) else "The pack's text"
-    return f"{whose}: {len(constitution.principles(lab.home, name))} principles."
+    count = len(constitution.principles(lab.home, name))
+    return f"{whose}: {count} principle{'s' if count > 1 else ''}."
 
 
 @dataclass(frozen=True)

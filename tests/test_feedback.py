@@ -14,7 +14,7 @@ from workbench.engine import judge, revise, stages
 from workbench.engine.backbone import Backbone
 from workbench.errors import CorpusError
 from workbench.lab import Lab
-from workbench.recipes import JudgeRecipe, ReplyRecipe, ReviseRecipe, SftRecipe
+from workbench.recipes import JudgeRecipe, ReplyRecipe, ReviseRecipe, RewardRecipe, SftRecipe
 from workbench.records import Verdict
 
 RECIPE = JudgeRecipe(principles=2, batch=4)
@@ -333,13 +333,15 @@ def test_a_worker_judges_and_rewrites(tiny, home, monkeypatch):
     monkeypatch.setenv("WORKBENCH_IDLE_SECONDS", "1")
     found = Lab(home)
     sft = found.start(SftRecipe(model=tiny, precision="fp32", **chain.SMALL["sft"]))
-    found.start(ReplyRecipe(adapters=sft.id, count=3, k=3, reply_tokens=6, precision="fp32"))
+    found.start(ReplyRecipe(adapters=sft.id, count=10, k=2, reply_tokens=6, precision="fp32"))
     found.start(JudgeRecipe(judge=sft.id, principles=2, precision="fp32", max_tokens=8000))
     found.start(ReviseRecipe(adapter=sft.id, count=2, rounds=1, reply_tokens=6, critique_tokens=6, precision="fp32"))
+    found.start(RewardRecipe(sft=sft.id, preferences="ai-feedback", precision="fp32", **chain.SMALL["reward"]))
     for run in found.list_runs():
         assert found.wait(run.id, progress=lambda _: None).state == "done"
-    assert {v.judge for v in found.verdicts()} == {"judge:sft-1"} and len(found.verdicts()) == 3
+    assert {v.judge for v in found.verdicts()} == {"judge:sft-1"} and len(found.verdicts()) == 10
     assert {"flips", "first_letter", "letters", "sureness"} <= set(found.metrics("judge-1").columns)
     assert found.run("judge-1").summary["parameters"] > 0 and found.judges()[0].parameters > 0
     assert len(found.revisions("revise-1")) == 2
-    assert found.rows("ai-feedback", "preferences")
+    assert all(0.5 <= row.certainty < 1 for row in found.rows("ai-feedback", "preferences"))
+    assert found.run("reward-1").summary["rankings"] > 0

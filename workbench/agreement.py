@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from workbench.corpus import Preference, prompt_key
+from workbench.records import Judgement
 from workbench.votes import wilson
 
 ENOUGH = 5  # comparisons judged twice from which a noise ceiling is worth a figure
@@ -100,6 +101,12 @@ def of_preferences(rows: Iterable[Preference]) -> list[Vote]:
         source = JUDGE if row.annotator.startswith(f"{JUDGE}:") else "human"
         found.append(Vote(item, row.annotator, [[place[at] for at in group] for group in row.ranking], source=source))
     return found
+
+
+def of_judgements(found: Iterable[Judgement]) -> list[Vote]:
+    """Votes of a lab's judgements that rank replies; a repeat has the item of what it repeats."""
+    return [Vote(each.comparison, each.annotator or each.source, each.ranking, each.shown, each.seconds, each.source)
+            for each in found if each.state == "judged"]
 
 
 def verdicts(ranking: Sequence[Sequence[int]]) -> dict[tuple[int, int], int]:
@@ -229,7 +236,7 @@ def best_accuracy(agreement: float) -> float:
 
 
 def annotators(votes: Sequence[Vote]) -> list[Annotator]:
-    """Everybody's habits, the busiest first."""
+    """Everybody's habits: people before models, the busiest first."""
     met, again = between(votes), within(votes)
     found = []
     for group in grouped(votes, lambda v: v.annotator):
@@ -238,7 +245,7 @@ def annotators(votes: Sequence[Vote]) -> list[Annotator]:
         first, chance = first_side(group)
         found.append(Annotator(name, group[0].source, len(group), statistics.median(times) if times else None, first, chance,
                                same([pair for pair in again if pair[0].annotator == name]), same([p for p in others if p[1].source != JUDGE])))
-    return sorted(found, key=lambda each: (-each.judged, each.name))
+    return sorted(found, key=lambda each: (each.source == JUDGE, -each.judged, each.name))
 
 
 def pairs(votes: Sequence[Vote]) -> list[Pair]:

@@ -8,7 +8,7 @@ from workbench.agreement import JUDGE, Agreement, Annotator, Share
 
 Tone = Literal["good", "warn", "bad", "open"]  # open: not known yet
 # People who compare chat replies agree on 63 % (Bai et al. 2022, HH) to 77 % of the pairs (Ouyang et al. 2022, InstructGPT).
-USUAL = "People who compare replies of an assistant usually agree on 63 to 77 % of the pairs"
+USUAL = "People who compare replies of an assistant usually agree on 63 to 77% of the pairs"
 WEAK, FAIR, STRONG = 0.2, 0.4, 0.7  # of alpha, after Landis and Koch (1977), bands of their kappa drawn together
 FAST_SECONDS = 2.0
 FEW = 20
@@ -67,9 +67,9 @@ def limit(found: Agreement) -> Remark:
     ceiling, title = found.ceiling, "Noise ceiling for a reward model"
     why = ceiling.why[:1].upper() + ceiling.why[1:] + "."
     if ceiling.rate is None:
-        return Remark("open", title, "not known", why, "Until then nobody can say whether a held-out accuracy of 70 % is poor or as good as it gets.")
+        return Remark("open", title, "not known", why, "Until then nobody can say whether a held-out accuracy of 70% is poor or as good as it gets.")
     return Remark("good" if ceiling.rate >= 0.8 else "warn", title, figure(Share(*ceiling[:3], ceiling.n)), why,
-                  "No model of these labels can be right on more held-out pairs than this. Hold its accuracy against this figure, not against 100 %.")
+                  "No model of these labels can be right on more held-out pairs than this. Hold its accuracy against this figure, not against 100%.")
 
 
 def habits(one: Annotator) -> list[Remark]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, checks, kept
+from workbench import best, changes, checks, kept
 from workbench.errors import LabError, RecipeError
 from workbench.recipes import Recipe, kind_of
-from workbench.records import LIVE, Change, Run
+from workbench.records import LIVE, Change, Run, run_of
 from workbench.store import Store
 
 TOGETHER = 64  # runs that one sweep may queue
@@ -35,11 +36,12 @@ def delete(store: Store, home: Path, run: Run) -> None:
     """Removes a run that is over, with its adapter and checkpoints. Raises LabError while another run builds on it."""
     if not run.is_over:
         raise LabError(f"{run.id} is {run.state}; stop it first")
-    users = [r.id for r in store.runs() if r.id != run.id and run.id in checks.recipe_of(r).needs()]
+    users = [r.id for r in store.runs() if r.id != run.id and run.id in map(run_of, checks.recipe_of(r).needs())]
     if users:
         raise LabError(f"{run.id} is what {', '.join(users)} came from; delete those first")
     store.delete_run(run.id)
-    shutil.rmtree(home / "adapters" / run.id, ignore_errors=True)
+    for name in (run.id, *best.named(home, run.id)):
+        shutil.rmtree(home / "adapters" / name, ignore_errors=True)
     kept.forget(home, run.id)
 
 
@@ -106,6 +108,30 @@ def forked_at(home: Path, run: Run, step: int | None, total: int) -> int:
     if total and step >= total:
         raise RecipeError(f"steps is {total}, and {run.id} has taken {step} there; give more, or fork from an earlier step")
     return step
+
+
+def is_listed(knob: Field) -> bool:
+    """Whether commas part the values of a knob; in names they may mean several adapters."""
+    return kind_of(knob) is not str or bool(knob.metadata["choices"])
+
+
+def values_of(recipe: type[Recipe], texts: Mapping[str, str]) -> dict[str, list[Any]]:
+    """{"kl_weight": [0.02, 0.1]} from {"kl_weight": "0.02,0.1"}. Raises RecipeError for a text that is no such value."""
+    found = {}
+    for name, text in texts.items():
+        knob = recipe.named(name.replace("-", "_"))
+        found[knob.name] = [value_of(knob, part.strip()) for part in (text.split(",") if is_listed(knob) else [text])]
+    return found
+
+
+def value_of(knob: Field, text: str) -> Any:
+    kind = kind_of(knob)
+    if kind is bool and text in ("true", "false"):
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise RecipeError(f"{knob.name} is {text!r}; it must be a {kind.__name__} ({knob.metadata['help']})") from None
 
 
 def combinations(recipe: Recipe, values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 // Critique and revise: a draft, what the model found wrong with it, and how it rewrote it; the good ones become demonstrations.
 const { el, button } = wb, root = element.querySelector(".wb");
-let run = "", page = 0, seen = "", said = "";
+let run = "", page = 0, seen = "", said = "", total = 0;
+const count = el("span", "wb-faint"), counted = () => `${total} rewritten${out.size ? `, ${out.size} left out` : ""}`;
 const out = new Set();  // places that a person took out, of the run that is shown
 
 function going(each) {
@@ -9,18 +10,23 @@ function going(each) {
 }
 
 function row(each) {
-  const keep = el("input"), label = el("label", "wb-row", null, keep, el("span", "", "keep"));
-  keep.type = "checkbox";
-  keep.checked = !out.has(each.place);
-  keep.addEventListener("change", () => { keep.checked ? out.delete(each.place) : out.add(each.place); made.classList.toggle("fb-out", !keep.checked) });
+  const toggle = button("", "wb-link", () => { out.has(each.place) ? out.delete(each.place) : out.add(each.place); mark() });
   const side = (title, text) => el("div", "", null, el("div", "wb-side-head", title), el("p", "wb-reply", text || "(nothing)"));
   const turns = each.turns.map((turn, at) => el("div", "fb-turn", null, el("p", "", null, el("strong", "", `Round ${at + 1}. `), document.createTextNode(turn.principle)),
     el("p", "wb-faint", turn.critique || "(no critique)"), at + 1 < each.turns.length && el("p", "wb-reply", turn.revision || "(nothing)")));
-  const made = el("div", `wb-card${out.has(each.place) ? " fb-out" : ""}`, null,
-    el("div", "wb-row", null, el("p", "wb-prompt", each.prompt), el("span", "wb-space"), label),
+  const made = el("div", "wb-card", null,
+    el("div", "wb-row fb-head", null, el("p", "wb-prompt", each.prompt), toggle),
     el("div", "wb-sides", null, side("first answer", each.draft), side("last revision", each.final)),
     el("details", "", null, el("summary", "", "Principles and critiques"), ...turns));
   made.dataset.testid = "revision";
+  function mark() {
+    const isOut = out.has(each.place);
+    wb.put(toggle, isOut ? "Left out. Put back" : "Leave out");
+    toggle.setAttribute("aria-pressed", String(isOut));
+    made.classList.toggle("fb-out", isOut);
+    if (count.isConnected) wb.put(count, counted());
+  }
+  mark();
   return made;
 }
 
@@ -57,10 +63,11 @@ const tick = wb.poll(element, async () => {
   seen = now;
   if (found.error) return root.replaceChildren(el("p", "wb-trouble", found.error)), wait;
   if (run !== found.run) out.clear();
-  run = found.run; page = found.page;
+  run = found.run; page = found.page; total = found.total;
   if (!run || (!found.total && !found.live.length)) return root.replaceChildren(...found.live.map(going), empty()), wait;
-  const bar = el("div", "wb-row", null, picker(found.runs), el("span", "wb-faint", `${found.total} rewritten`), el("span", "wb-space"),
+  const bar = el("div", "wb-row", null, picker(found.runs), count, el("span", "wb-space"),
     found.total > 0 && button(found.kept ? "Make the demonstrations anew" : "Make demonstrations of them", "wb-main", keep));
+  wb.put(count, counted());
   const pages = found.pages > 1 && el("div", "wb-row", null, turn("Back", -1, page > 0), el("span", "wb-faint", `page ${page + 1} of ${found.pages}`), turn("On", 1, page + 1 < found.pages));
   root.replaceChildren(...found.live.map(going), bar, ...(said ? [el("p", "wb-line", said)] : []), el("div", "wb-cards", null, ...found.rows.map(row)), ...(pages ? [pages] : []));
   return wait;
