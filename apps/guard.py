@@ -28,6 +28,8 @@ HEADERS = {
     b"content-security-policy": POLICY.encode(), b"x-content-type-options": b"nosniff", b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY", b"cross-origin-resource-policy": b"same-origin", b"cross-origin-opener-policy": b"same-origin",
 }
+# They rule what a document may do; JSON, which nosniff keeps from being taken for one, comes several times a second without them.
+OF_DOCUMENTS = (b"content-security-policy", b"x-frame-options", b"cross-origin-opener-policy")
 DROPPED = (b"access-control-allow-origin", b"access-control-allow-credentials")
 
 PAGE = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>RLHF Workbench</title>
@@ -141,7 +143,9 @@ def sealed(send: Send) -> Send:
     async def with_headers(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             kept = [(k, v) for k, v in message.get("headers", []) if k.lower() not in HEADERS and k.lower() not in DROPPED]
-            message = {**message, "headers": kept + list(HEADERS.items())}
+            is_json = any(k.lower() == b"content-type" and v.startswith(b"application/json") for k, v in kept)
+            wall = [(k, v) for k, v in HEADERS.items() if not (is_json and k in OF_DOCUMENTS)]
+            message = {**message, "headers": kept + wall}
         await send(message)
 
     return with_headers

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
-from apps import pipeline, rollouts, steer, verbs
-from apps.page import panel, public
-from workbench import doctor, plots, results
+from apps import overdone, pipeline, samples, steer, verbs
+from apps.page import panel, public, tag_of
+from workbench import bands, curves, doctor, plots, results
 from workbench.lab import Lab
 from workbench.recipes import RECIPES
 from workbench.records import Run
 
+LASTING = ("runs", "steer", "result")  # parts of an answer that seldom change
+LOOKS = 5000  # newest steps on the slider of the samples
 WATCHED = 2000  # up to this many steps the doctor is asked at each, after that at every fiftieth and at the end
 POINTS = 2000  # a longer curve is sent as the least and the greatest value of each bucket: it looks the same
 PLOTLY = '<script src="/static/plotly.min.js"></script>'
-RECORDED = {"score": "score", "gold": "rule", "kl": "KL", "kl_seq": "KL", "reward": "reward", "reply_tokens": "tokens", "tokens": "tokens"}
 
 
 def build(lab: Lab, stage: str = "", picks: bool = True, is_now: bool = False) -> gr.HTML:
@@ -32,21 +34,24 @@ def build(lab: Lab, stage: str = "", picks: bool = True, is_now: bool = False) -
         wanted, have = str(question["run"])[:80], str(question["have"])[:80]
         runs = lab.list_runs()
         run = next((r for r in runs if r.state == "running"), None) if is_now else choose(runs, stage, wanted)
-        return news(lab, run, have, int(question["after"]), stage)
+        return trimmed(news(lab, run, have, int(question["after"]), stage, int(question.get("looked", -1))), question.get("tags") or {})
 
-    @public
-    def samples(question: dict[str, Any]) -> dict[str, Any]:
-        return {"samples": pairs(lab, str(question["run"])[:80], int(question["first"]), int(question["step"]))}
-
-    return panel("live", poll, samples, *rollouts.functions(lab), verbs.act_on(lab), head=PLOTLY, stage=stage, picks=picks, is_now=is_now, spec=spec())
+    return panel("live", poll, *samples.functions(lab), overdone.function(lab), verbs.act_on(lab), head=PLOTLY, stage=stage, picks=picks, is_now=is_now,
+                 spec=spec())
 
 
 def spec() -> dict[str, Any]:
     """What the browser needs to know about metrics and charts, once."""
-    charts = {stage: [{"title": c.title, "keys": c.keys, "about": c.about, "band": c.band, "span": c.span, "isMain": c.is_main,
-                       "colours": {key: plots.colour(key, c.keys) for key in c.keys}} for c in charts] for stage, charts in plots.CHARTS.items()}
+    charts = {stage: [chart(each) for each in charts] for stage, charts in plots.CHARTS.items()}
     metrics = {key: {"title": m.title, "unit": m.unit, "help": m.help, "healthy": m.healthy} for key, m in plots.METRICS.items()}
     return {"charts": charts, "metrics": metrics, "tiles": plots.TILES, "titles": {name: r.title for name, r in RECIPES.items()}}
+
+
+def chart(found: plots.Chart) -> dict[str, Any]:
+    """A chart for the browser, with the healthy band of its first metric."""
+    good = bands.BANDS.get(found.keys[0])
+    return {"title": found.title, "keys": found.keys, "about": found.about, "band": found.band, "span": found.span, "isMain": found.is_main,
+            "isStacked": found.is_stacked, "good": good and asdict(good), "colours": {key: plots.colour(key, found.keys) for key in found.keys}}
 
 
 def choose(runs: Sequence[Run], stage: str, wanted: str) -> Run | None:
@@ -58,31 +63,55 @@ def choose(runs: Sequence[Run], stage: str, wanted: str) -> Run | None:
     return pipeline.newest_of(of_stage, stage)
 
 
-def news(lab: Lab, run: Run | None, have: str, after: int, stage: str) -> dict[str, Any]:
+def shown(stage: str) -> list[str]:
+    """The metrics that a stage's charts and tiles draw; nothing else goes to the browser."""
+    return sorted({key for chart in plots.CHARTS.get(stage, []) for key in chart.keys} | set(plots.TILES.get(stage, ())))
+
+
+def trimmed(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """The answer without those lasting parts that the browser has already, by their tags."""
+    tags = {name: tag_of(found[name]) for name in LASTING}
+    new = {name: tag for name, tag in tags.items() if known.get(name) != tag}
+    return {**{key: value for key, value in found.items() if key not in tags or key in new}, "tags": new}
+
+
+def news(lab: Lab, run: Run | None, have: str, after: int, stage: str, looked: int = -1) -> dict[str, Any]:
     """Everything the panel shows that is not yet in the browser; `reset` tells it to forget what it has."""
     listed = [{"id": r.id, "state": r.state} for r in reversed(lab.list_runs()) if stage and r.stage == stage][:200]
     if run is None:
         return {"run": "", "stage": stage, "state": "", "step": 0, "total": 0, "eta": None, "pace": 0, "note": "", "trouble": "", "ahead": "",
-                "reset": have != "", "to": -1, "series": {}, "runs": listed, "samples": [], "result": None, "canResume": False, "health": None, "steer": None}
+                "reset": have != "", "to": -1, "series": {}, "runs": listed, "samples": [], "result": None, "canResume": False, "health": None, "steer": None, "star": None}
     # A resumed run goes back to its checkpoint: the browser has then seen steps that are no more.
     reset = run.id != have or run.step < after
-    rows = lab.store.metrics(run.id, -1 if reset else after)
+    curves_now = whole(lab, run) if reset and run.step > POINTS else series(curves.recent(lab.store, run.id, shown(run.stage), -1 if reset else after))
+    to = max([after if not reset else -1, *(axis[0][-1] for axis in curves_now.values())])
     return {
         "run": run.id, "stage": run.stage, "state": state_of(run), "step": run.step, "total": run.total, "eta": run.eta_seconds,
         "pace": run.stepping if run.state == "running" else 0, "note": run.note, "trouble": trouble(run), "ahead": ahead(lab, run),
-        "reset": reset, "to": max([after if not reset else -1, *(row[0] for row in rows[-1:])]), "series": series(rows), "runs": listed,
-        "health": health(lab, run) if reset or rows and is_due(run, after) else None,
-        "steer": steer.state(lab, run), "samples": sample_steps(lab, run), "canResume": run.state in verbs.RESUMABLE,
+        "reset": reset, "to": to, "series": curves_now, "runs": listed,
+        "health": health(lab, run) if reset or curves_now and is_due(run, after) else None, "star": lab.best_step(run.id) if run.stage == "ppo" else None,
+        "steer": steer.state(lab, run), "samples": curves.looked(lab.store, run.id, -1 if reset else looked)[-LOOKS:], "canResume": run.state in verbs.RESUMABLE,
         "result": results.read(run, lab.recipe(run.id)) if run.stage == "evaluate" and run.state == "done" else None,
     }
+
+
+def whole(lab: Lab, run: Run) -> dict[str, list[list[Any]]]:
+    """A long run's curves so far, thinned by the store."""
+    found = {key: curves.thinned(lab.store, run.id, key, run.step, POINTS) for key in shown(run.stage)}
+    return {key: [[step for step, _ in points], [short(value) for _, value in points]] for key, points in found.items() if points}
 
 
 def series(rows: Sequence[tuple[int, str, float | None]]) -> dict[str, list[list[Any]]]:
     """Per metric its steps and values, thinned."""
     found: dict[str, list[tuple[int, float | None]]] = {}
     for step, key, value in rows:
-        found.setdefault(key, []).append((step, value))
+        found.setdefault(key, []).append((step, short(value)))
     return {key: [list(axis) for axis in zip(*thin(points), strict=True)] for key, points in found.items()}
+
+
+def short(value: float | None) -> float | None:
+    """Five digits: more than a chart can show."""
+    return None if value is None else float(f"{value:.5g}")
 
 
 def thin(points: list[tuple[int, float | None]], limit: int = POINTS) -> list[tuple[int, float | None]]:
@@ -134,21 +163,3 @@ def health(lab: Lab, run: Run) -> dict[str, Any] | None:
     worst = found[0].severity if found else "well"
     return {"verdict": doctor.headline(run.stage, found, run.step), "worst": worst, "grounds": lab.grounds(run.id, found), "findings": [
         {**doctor.as_record(each, recipe), **steer.cure(lab, run, each)} for each in found]}
-
-
-def sample_steps(lab: Lab, run: Run) -> list[int]:
-    return sorted({row["step"] for row in lab.store.samples(run.id)})
-
-
-def pairs(lab: Lab, name: str, first: int, step: int) -> list[dict[str, Any]]:
-    """Per fixed prompt the reply of a step beside the first one."""
-    rows = {(row["step"], row["place"]): row for row in lab.store.samples(name) if row["step"] in (first, step)}
-    places = sorted(place for at, place in rows if at == step)[:12]
-    return [{"prompt": rows[step, p]["prompt"][-1]["content"], "after": side(rows[step, p]), "before": side(rows.get((first, p)))} for p in places]
-
-
-def side(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    numbers = [(RECORDED[k], v) for k, v in row["record"].items() if k in RECORDED and isinstance(v, int | float)]
-    return {"reply": row["reply"], "numbers": numbers[:5]}

@@ -7,6 +7,8 @@ server function (`poll`), which this file turns into a safe public endpoint.
 from __future__ import annotations
 
 import functools
+import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,10 @@ class Page:
     selected: gr.Textbox  # id of the run a person looks at; hidden, mirrored in the address as ?run=
     blocks: gr.Blocks  # `page.blocks.load(...)` runs when the page is opened
     tab: dict[str, gr.Tab] = field(default_factory=dict)  # by id; `page.tab["ppo"].select(...)` runs when it is opened
+
+    def fresh(self, tab: str, look: Callable[[], Any], controls: Any) -> None:
+        """Brings controls up to date when the page or a tab is opened: runs end and files are imported meanwhile."""
+        gr.on([self.tab[tab].select, self.blocks.load], look, None, controls, show_progress="hidden")
 
 
 def script(name: str) -> str:
@@ -67,6 +73,23 @@ def public(function: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[An
             return {"error": f"a panel asked something malformed ({type(fault).__name__}: {fault}); reload the page"}
 
     return answer
+
+
+def sparing(function: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Lets a panel that asks again and again be answered {"same": True} as long as nothing has changed: it sends the last answer's tag."""
+
+    @functools.wraps(function)
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        found = function(question)
+        tag = tag_of(found)
+        return {"same": True} if question.get("tag") == tag else {**found, "tag": tag}
+
+    return answer
+
+
+def tag_of(value: Any) -> str:
+    """A few letters that change when the value does."""
+    return f"{zlib.crc32(json.dumps(value, default=str).encode()):x}"
 
 
 def told(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ SHOWN = {"sft": {"loss": "loss", "eval_loss": "held-out"}, "replies": {"tokens_p
 
 
 def build(lab: Lab) -> gr.HTML:
-    """Draws the bar; it looks once a second while a run goes on."""
+    """Draws the bar; it looks every other second."""
 
     @public
     def look(question: dict[str, Any]) -> dict[str, Any]:

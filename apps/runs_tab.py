@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import MISSING
 from typing import Any
 
-from apps import live, pipeline, verbs
-from apps.page import Page, panel, public
+from apps import live, overlay, pipeline, verbs
+from apps.page import Page, panel, public, sparing
 from workbench import changes, course, plots
 from workbench.lab import Lab
-from workbench.records import Run
+from workbench.records import Run, run_of
 
 SHOWN = 300  # newest runs in the table
 
 
 def build(lab: Lab, page: Page) -> None:
     @public
+    @sparing
     def look(question: dict[str, Any]) -> dict[str, Any]:
         runs = lab.list_runs()
         chosen = next((run for run in runs if run.id == str(question["run"])), None)
@@ -26,12 +26,12 @@ def build(lab: Lab, page: Page) -> None:
     def report(question: dict[str, Any]) -> dict[str, Any]:
         return {"html": lab.report_text(int(question["round"]) if "round" in question else str(question["run"])[:80])}
 
-    panel("runs", look, report, verbs.act_on(lab))
+    panel("runs", look, overlay.function(lab), report, verbs.act_on(lab))
     live.build(lab, picks=False)
 
 
 def row(lab: Lab, run: Run) -> dict[str, Any]:
-    seconds = (run.ended or time.time()) - run.started if run.started else None
+    seconds = run.ended - run.started if run.started and run.ended else None  # of one that goes on the browser counts them
     return {"id": run.id, "state": live.state_of(run), "step": f"{run.step} / {run.total}" if run.total else str(run.step), "started": run.started,
             "seconds": seconds, "from": [run.parent] if run.parent else lab.recipe(run.id).needs(), "headline": pipeline.headline(lab, run),
             "can_resume": run.state in verbs.RESUMABLE, "is_live": not run.is_over, "state_raw": run.state}
@@ -42,7 +42,7 @@ def detail(lab: Lab, run: Run, runs: list[Run]) -> dict[str, Any]:
     recipe = lab.recipe(run.id)
     knobs = [{"name": k.name, "value": str(getattr(recipe, k.name)), "help": k.metadata["help"],
               "is_changed": k.default is MISSING or getattr(recipe, k.name) != k.default} for k in recipe.knobs()]
-    users = [other.id for other in runs if run.id in lab.recipe(other.id).needs() or other.parent == run.id]
+    users = [other.id for other in runs if run.id in map(run_of, lab.recipe(other.id).needs()) or other.parent == run.id]
     return {"id": run.id, "title": recipe.title, "round": run.round, "from": recipe.needs(), "to": users, "knobs": knobs,
             "code": recipe.as_python(), "saved_step": run.saved_step, "is_live": not run.is_over,
             "can_resume": run.state in verbs.RESUMABLE,

@@ -29,7 +29,7 @@ THEME = gr.themes.Base(primary_hue="blue", secondary_hue="slate", neutral_hue="s
     color_accent="#2463c7", color_accent_soft="#e8f0fc", color_accent_soft_dark="#1b2b45",
 )
 
-SCRIPTS = ("workbench", "charts", "figure", "samples", "heatmap", "rollouts", "health", "steer")
+SCRIPTS = ("workbench", "judge", "charts", "figure", "heatmap", "samples", "health", "steer", "overdone", "overlay")
 HEAD = "".join(f'<script src="/static/{name}.js"></script>' for name in SCRIPTS)
 
 

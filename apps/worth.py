@@ -14,7 +14,7 @@ from workbench.probes import PROBES
 from workbench.probes import verdict as probe_verdict
 from workbench.records import HeldOut, Run
 from workbench.trust import Trust
-from workbench.verdict import percent, ruler
+from workbench.verdict import percent, ruler, verdict
 
 BARS = 24  # of the histogram
 DOTS = 600  # of the scatter
@@ -34,8 +34,9 @@ class Worth:
         run = self._run(question)
         if run is None or not (rows := self.lab.held_out_rows(run.id)):
             return {"run": run.id if run else "", "worst": "", "headline": waiting(run), "said": [], "probes": [], "note": ""}
-        found, verdict = self.lab.trust(run.id), self.lab.verdict(run.id)
-        return {"run": run.id, "worst": verdict.worst, "headline": verdict.headline, "said": verdict.said, "seen": f"{run.id} {run.step} {len(rows)}",
+        found = self.lab.trust(run.id)
+        told = verdict(found)
+        return {"run": run.id, "worst": told.worst, "headline": told.headline, "said": told.said, "over": run.is_over,
                 "probes": [length_row(found), *probe_rows(run)], "note": note(run)}
 
     def worth_figures(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +46,7 @@ class Worth:
         if run is None or not rows:
             return {"run": ""}
         found, scale = self.lab.trust(run.id), (run.summary.get("raw_mean") or 0.0, run.summary.get("raw_sd") or 1.0)
-        return {"run": run.id, "margins": histogram([gap for row in rows for gap in row.margins()]), "bins": [list(each) for each in found.bins],
+        return {"run": run.id, "over": run.is_over, "margins": histogram([gap for row in rows for gap in row.margins()]), "bins": [list(each) for each in found.bins],
                 "ece": found.ece, "dots": dots(rows, *scale), "link": found.length.link, "curve": self.lab.curve_points(run.id),
                 "rankings": run.summary.get("rankings", 0), "annotators": [annotator(each) for each in self.lab.reliability(run.id)],
                 "worst": [disagreement(self.lab, each) for each in trust.disagreements(rows)]}

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from workbench.engine import ppo, sampling, sft
+from workbench.engine import ppo, sampling, scoring, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.rollout import Rows
 
@@ -97,7 +97,7 @@ def rewarding(judge: Callable[[Sequence[Sequence[int]], Tensor], Tensor]) -> Cal
             replies = [[token for token in reply.tolist() if token not in backbone.chat.stops] for reply in said]
             return judge(replies, honest(backbone, role, rows, size))
 
-        with patch.object(ppo, "score_replies", broken):
+        with patch.object(ppo, "score_replies", broken), patch.object(scoring, "score_replies", broken):
             yield
 
     return context

@@ -87,7 +87,7 @@ def practise(backbone: Backbone, seed: int, breaks: Callable[..., Any], **knobs:
     backbone.copy("value", of="reward")
     backbone.add_head("value", seed, copy_of="reward")
     with breaks(backbone):
-        return list(ppo.train(recipe, backbone, PROMPTS, (), JUDGE)), recipe
+        return list(ppo.train(recipe, backbone, PROMPTS, judge=JUDGE)), recipe
 
 
 class Chain(NamedTuple):

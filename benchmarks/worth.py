@@ -15,7 +15,7 @@ from pathlib import Path
 
 from workbench import Lab, ReplyRecipe, RewardRecipe, SftRecipe, corpus, packs
 from workbench.corpus import Preference
-from workbench.records import CorpusEntry
+from workbench.records import CorpusEntry, Judgement
 from workbench.verdict import percent
 
 TWICE = 20  # rankings that the annotator makes a second time
@@ -40,8 +40,9 @@ def main() -> None:
         begun = time.monotonic()
         run = finished(lab, RewardRecipe(sft=sft, preferences=name, prompts=options.pack, seed=options.seed, curve=curve))
         print(line(lab, run, name, (time.monotonic() - begun) / 60), flush=True)
-    for rankings, accuracy, low, high in lab.curve_points(next(r.id for r in reversed(lab.list_runs()) if lab.curve_points(r.id))):
-        print(f"learning curve: {rankings:.0f} rankings, {percent(accuracy)} ({100 * low:.0f} to {100 * high:.0f})")
+    for run in [run for run in lab.list_runs() if run.stage == "reward"]:
+        for rankings, accuracy, low, high in lab.curve_points(run.id):
+            print(f"{run.id}, from {rankings:.0f} rankings: {percent(accuracy)} ({100 * low:.0f} to {100 * high:.0f})")
 
 
 def finished(lab: Lab, recipe: SftRecipe | ReplyRecipe | RewardRecipe) -> str:
@@ -53,13 +54,11 @@ def honest(lab: Lab, sft: str, options: argparse.Namespace) -> list[Preference]:
     have = lab.ranking_counts().get("judged", 0)
     if have < options.count:
         finished(lab, ReplyRecipe(adapters=sft, prompts=options.pack, count=options.count - have, annotator="simulated", seed=options.seed))
-    if not lab.store.comparisons("json_extract(settings, '$.repeat_of') is not null", limit=1):
+    if not any(each.repeat_of for each in lab.judgements()):
         judge, dice = packs.load(options.pack).annotator(), random.Random(options.seed + 1)
-        again = lab.store.comparisons("kind='ranking' and state='judged'", limit=TWICE)
-        lab.store.add_comparisons([{
-            "kind": "ranking", "prompt": c.prompt, "shown": c.shown, "state": "judged", "source": "simulated", "annotator": "simulated",
-            "settings": {**c.settings, "repeat_of": c.id}, "ranking": judge.rank(c.prompt, [r.text for r in c.replies], dice),
-            "replies": [{"adapter": r.adapter, "text": r.text, "tokens": r.tokens, "finished": r.is_finished} for r in c.replies]} for c in again])
+        for c in lab.store.comparisons("kind='ranking' and state='judged'", limit=TWICE):
+            again = judge.rank(c.prompt, [r.text for r in c.replies], dice)
+            lab.vote(Judgement(c.id, c.annotator, "judged", again, c.shown[::-1], source=c.source, repeat_of=c.judgements[0].id))
     return corpus.rows(lab.store, corpus.RANKINGS, "preferences")[: options.count]
 
 

@@ -108,8 +108,8 @@ def sft_mean_per_micro_batch(real: Any, backbone: Backbone, part: Any) -> Any:
     return logps * 8 / len(logps), is_right
 
 
-def ranks_upside_down(real: Any, scores: Tensor, ranks: Tensor) -> Tensor:
-    return real(scores, torch.where(ranks >= 0, ranks.max() - ranks, ranks))
+def ranks_upside_down(real: Any, scores: Tensor, ranks: Tensor, *more: Any, **asked: Any) -> Tensor:
+    return real(scores, torch.where(ranks >= 0, ranks.max() - ranks, ranks), *more, **asked)
 
 
 def head_starts_large(real: Any, self: Backbone, role: str, seed: int, copy_of: str = "") -> None:

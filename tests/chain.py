@@ -8,7 +8,7 @@ SMALL = {
     "sft": {"steps": 3, "batch": 4, "micro_batch": 4, "eval_every": 3, "save_every": 2, "rank": 4, "max_tokens": 2000},
     "replies": {"count": 10, "k": 3, "reply_tokens": 12, "temperature": 1.0},
     "reward": {"epochs": 1, "batch": 4, "calibration": 4, "reply_tokens": 12, "max_tokens": 2000},
-    "ppo": {"steps": 3, "batch": 4, "minibatch": 2, "micro_batch": 2, "reply_tokens": 12, "sample_every": 2, "temperature": 1.0},
+    "ppo": {"steps": 3, "batch": 4, "minibatch": 2, "micro_batch": 2, "reply_tokens": 12, "sample_every": 2, "look_replies": 2, "temperature": 1.0},
     "evaluate": {"count": 6, "reply_tokens": 12},
 }
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.roles import PPO, PROMPTS, digests, replies_of, stir, with_four_roles
-from workbench.engine import ppo, sampling
+from workbench.engine import ppo, sampling, scoring
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator
 from workbench.engine.rollout import Rollout, closed
@@ -257,7 +257,7 @@ def an_update_makes_the_better_reply_likelier(model: str) -> None:
     for p in backbone.heads["value"].parameters():
         p.data.zero_()
     replies = fixed_replies(backbone)
-    with mock.patch.object(ppo, "score_replies", lambda *args: T([3.0, 0.0, -3.0])):
+    with mock.patch.object(scoring, "score_replies", lambda *args: T([3.0, 0.0, -3.0])):
         rollout, _ = collected(backbone, replies, FIXED.replace(kl_weight=0.0, no_end_penalty=0.0))
 
     def lead() -> float:

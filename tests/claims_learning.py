@@ -28,6 +28,7 @@ from tests.roles import (
 from workbench.corpus import Demonstration, Preference
 from workbench.engine import maths, ppo, reward, sft
 from workbench.engine.backbone import Backbone
+from workbench.engine.looks import Aside
 from workbench.engine.rollout import closed, score_replies
 from workbench.engine.step import State, Step
 from workbench.recipes import RewardRecipe, SftRecipe
@@ -170,7 +171,7 @@ def reward_run(model: str) -> tuple[Backbone, Begin, list[str]]:
 
 def ppo_run(model: str) -> tuple[Backbone, Begin, list[str]]:
     backbone = with_four_roles(model)
-    return backbone, lambda state: ppo.train(PPO, backbone, PROMPTS, PROMPTS[:2], state=state), ["policy", "value"]
+    return backbone, lambda state: ppo.train(PPO, backbone, PROMPTS, Aside(PROMPTS[:2]), state=state), ["policy", "value"]
 
 
 def copied(state: State) -> State:

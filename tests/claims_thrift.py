@@ -17,6 +17,7 @@ from workbench.engine import ppo, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import pad
 from workbench.engine.layout import layout_of
+from workbench.engine.looks import Aside
 
 SHARED = PPO.replace(value="shared")
 UPPER = FIXED.replace(micro_batch=1)
@@ -64,7 +65,7 @@ def with_a_shared_value_the_micro_batch_changes_no_number(model: str) -> None:
 
 def shared_run(model: str) -> tuple[Backbone, Begin, list[str]]:
     backbone = with_four_roles(model, value="shared")
-    return backbone, lambda state: ppo.train(SHARED, backbone, PROMPTS, PROMPTS[:2], state=state), ["policy", "value"]
+    return backbone, lambda state: ppo.train(SHARED, backbone, PROMPTS, Aside(PROMPTS[:2]), state=state), ["policy", "value"]
 
 
 def with_a_shared_value_ppo_resumes_bit_for_bit(model: str) -> None:
@@ -94,7 +95,7 @@ def lower_states_change_no_number(model: str) -> None:
 
 def upper_run(model: str) -> tuple[Backbone, Begin, list[str]]:
     backbone = with_four_roles(model, layers=1)
-    return backbone, lambda state: ppo.train(PPO, backbone, PROMPTS, PROMPTS[:2], state=state), ["policy", "value"]
+    return backbone, lambda state: ppo.train(PPO, backbone, PROMPTS, Aside(PROMPTS[:2]), state=state), ["policy", "value"]
 
 
 def upper_sft_run(model: str) -> tuple[Backbone, Begin, list[str]]:

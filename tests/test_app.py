@@ -15,7 +15,7 @@ import pytest
 
 from apps import live, overview_tab, pipeline, run_bar, serve
 from apps.app import build
-from apps.page import TABS, public
+from apps.page import TABS, public, sparing
 from workbench import results
 from workbench.errors import LabError, PortBusy
 from workbench.lab import Lab
@@ -69,7 +69,7 @@ def test_the_app_answers_behind_the_guard(lab: Lab) -> None:
             client.headers["authorization"] = "Bearer token-of-this-test"
             page = await client.get("/")
             assert page.status_code == 200 and "RLHF Workbench" in page.text
-            for name in ("workbench.js", "charts.js", "samples.js", "heatmap.js", "rollouts.js", "plotly.min.js"):
+            for name in ("workbench.js", "charts.js", "samples.js", "heatmap.js", "overdone.js", "overlay.js", "plotly.min.js"):
                 assert (await client.get(f"/static/{name}")).status_code == 200
             for path in ("/static/../serve.py", "/gradio_api/file=/etc/passwd", f"/gradio_api/file={lab.home}/lab.db", "/openapi.json"):
                 assert (await client.get(path)).status_code in (403, 404)
@@ -142,10 +142,32 @@ def test_long_curves_keep_their_extremes() -> None:
     assert [step for step, _ in kept] == sorted({step for step, _ in kept})
 
 
-def test_samples_come_before_and_after(lab: Lab) -> None:
-    [pair] = live.pairs(lab, finished(lab), 1, 3)
-    assert pair["prompt"] == "Where is my parcel?" and pair["before"]["reply"] == "reply 1"
-    assert pair["after"] == {"reply": "reply 3", "numbers": [("tokens", 3)]}
+def test_what_seldom_changes_is_sent_once(lab: Lab) -> None:
+    name = finished(lab)
+    first = live.trimmed(live.news(lab, lab.run(name), "", -1, "sft"), {})
+    assert set(first["tags"]) == {"runs", "steer", "result"} <= set(first)
+    again = live.trimmed(live.news(lab, lab.run(name), name, 3, "sft", 3), first["tags"])
+    assert not again["tags"] and not {"runs", "steer", "result"} & set(again) and again["samples"] == []
+    lab.store.add_run("sft", lab.recipe(name).to_json(), 3)
+    assert set(live.trimmed(live.news(lab, lab.run(name), name, 3, "sft", 3), first["tags"])["tags"]) == {"runs"}
+
+
+def test_a_panel_that_knows_the_answer_is_not_told_again() -> None:
+    look = public(sparing(lambda question: {"step": question.get("step", 1)}))
+    first = look({})
+    assert first["step"] == 1 and look({"tag": first["tag"]}) == {"same": True}
+    assert look({"tag": first["tag"], "step": 2})["step"] == 2
+
+
+def test_a_long_run_is_sent_as_extremes_and_only_what_is_drawn(lab: Lab) -> None:
+    name = finished(lab)
+    with lab.store.write() as db:
+        db.executemany("insert into metrics values(?,?,?,?)", [(name, key, step, float(step == 777)) for step in range(4, 9000) for key in ("loss", "undrawn")])
+        db.execute("update runs set step=8999 where id=?", (name,))
+    found = live.news(lab, lab.run(name), "", -1, "sft")
+    steps, values = found["series"]["loss"]
+    assert len(steps) <= live.POINTS + 2 and steps == sorted(steps) and values[steps.index(777)] == 1.0 and found["to"] > 8980
+    assert "undrawn" not in found["series"] and found["reset"]
 
 
 def test_trouble_says_what_to_do(lab: Lab) -> None:

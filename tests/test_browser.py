@@ -156,6 +156,14 @@ def answers(page: playwright.Page, url: str) -> bool:
     return True
 
 
+def shows_samples(visit: Visit, tab: str) -> bool:
+    """Samples are asked for when they come in sight; curves drawn above push them down again, so it scrolls until they stand."""
+    found = visit.page.locator(f"#tab-{tab} .wb-rollouts")
+    found.evaluate("(box) => box.scrollIntoView({ block: 'center' })")
+    visit.page.wait_for_timeout(300)
+    return found.locator(".wb-replies tbody tr").first.is_visible()
+
+
 def test_sft_starts_from_the_form_and_its_curve_moves_through_a_reload(visit: Visit, tiny: str) -> None:
     expect(visit.page.get_by_text("See the whole chain at work")).to_be_visible()
     panel = visit.open("sft")
@@ -170,7 +178,7 @@ def test_sft_starts_from_the_form_and_its_curve_moves_through_a_reload(visit: Vi
     visit.sees_points("sft", before)
     visit.sees_state("sft-1", "done")
     assert visit.sees_points("sft", 59) == 60
-    expect(panel.locator(".wb-card").first).to_be_visible()
+    until(lambda: shows_samples(visit, "sft"), SECONDS)
     assert visit.lab.recipe("sft-1").model == tiny
 
 
@@ -189,6 +197,7 @@ def test_replies_are_ranked_with_the_keyboard_alone_and_undone(visit: Visit, tmp
     visit.choose("preferences", "Prompts", "hostile")
     visit.set("preferences", **{"How many prompts": 8})
     panel.get_by_label("Replies per prompt").first.fill("3")
+    panel.locator("#rank-ahead input").uncheck()
     visit.page.locator("#rank-write").click()
     prompt, done, to_do = (panel.get_by_test_id(name) for name in ("rank-prompt", "rank-done", "rank-todo"))
     visit.sees_state("replies-1", "done")
@@ -226,6 +235,23 @@ def test_a_reward_model_learns_from_the_rankings(visit: Visit) -> None:
     visit.start("reward", "reward-1")
     visit.sees_points("reward", 0)
     visit.sees_state("reward-1", "done")
+
+
+def test_the_reward_model_is_judged_in_words_and_scores_what_is_typed(visit: Visit) -> None:
+    panel = visit.page.locator("#tab-reward")
+    expect(panel.locator(".wb-worth .wb-verdict")).to_contain_text("reward-1: ", timeout=SECONDS * 1000)
+    expect(panel.locator(".wb-evidence .wb-chart").first).to_contain_text("pairs the right way round")
+    panel.get_by_test_id("pad-reward").fill("reward-1 - 0.5*length")
+    panel.get_by_test_id("pad-A").fill(HOSTILE)
+    expect(panel.locator(".wb-pad-score b").first).not_to_have_text("–", timeout=WORK_SECONDS * 1000)
+    expect(panel.locator(".wb-trace").first).to_have_text(HOSTILE)
+    expect(panel.locator(".wb-piece")).to_have_count(len(HOSTILE), timeout=WORK_SECONDS * 1000)  # the toy's tokens are letters
+    before = panel.locator(".wb-pad-score b").first.inner_text()
+    panel.get_by_test_id("pad-A").fill("Yes")
+    expect(panel.locator(".wb-piece")).to_have_count(3, timeout=WORK_SECONDS * 1000)
+    assert panel.locator(".wb-pad-score b").first.inner_text() != before
+    panel.get_by_test_id("pad-reward").fill("reward-1 +")
+    expect(panel.locator(".wb-pad")).to_contain_text("a reward is missing at its end")
 
 
 def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests import bandit
 from tests.bandit import Bandit
 from tests.roles import PPO, PROMPTS, replies_of, with_four_roles
-from workbench.engine import maths, ppo
+from workbench.engine import maths, ppo, scoring
 from workbench.engine.backbone import Backbone
 from workbench.engine.rollout import Rows, closed, score_tokens
 
@@ -82,7 +82,7 @@ def test_the_engine_itself_reaches_the_closed_form(family, seed, request, monkey
         lengths = rows.mask.sum(1).tolist()
         return torch.stack([table[letters(words.tolist(), stop)] for words in rows.said().split(lengths)])
 
-    monkeypatch.setattr(ppo, "score_replies", score)
+    monkeypatch.setattr(scoring, "score_replies", score)
     reference = chances(backbone, "sft", said)
     assert float(reference.sum()) == pytest.approx(1, abs=1e-5)
     best = maths.tilted(scores.double(), reference, 1.0)

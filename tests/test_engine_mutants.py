@@ -19,7 +19,7 @@ from tests import claims_learning as learn
 from tests import claims_thrift as thrift
 from tests.bugs import Plant, answers, around, dropout_on
 from tests.bugs_learning import relabelled
-from workbench.engine import layout, maths, ppo, rollout, sampling, sft, streams, trunk
+from workbench.engine import layout, maths, ppo, rollout, sampling, scoring, sft, streams, trunk
 from workbench.engine.backbone import Backbone, Head
 from workbench.engine.rollout import Rows
 from workbench.engine.stepper import Stepper
@@ -61,7 +61,7 @@ READING = [
     Bug("attention mask missing", bugs.attention_mask_missing, hold.log_probabilities_are_those_of_the_row_alone),
     Bug("attention mask missing (absolute positions)", bugs.attention_mask_missing,
         hold.log_probabilities_are_those_of_the_row_alone, "tiny_gpt2"),
-    Bug("score read without the closing end of turn", around(ppo, "score_replies", bugs.score_without_closing_end),
+    Bug("score read without the closing end of turn", around(scoring, "score_replies", bugs.score_without_closing_end),
         hold.scores_are_read_at_the_closing_end_of_turn),
     Bug("score read at the last token that is not pad", around(rollout, "last_scores", bugs.last_place_by_token),
         hold.scores_are_read_at_the_closing_end_of_turn),

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.guard import MEBIBYTE, POLICY, Guard
+from apps.guard import MEBIBYTE, POLICY, Guard, sealed
 
 TOKEN, PORT = "a-token-of-this-test", 7860
 HOME = f"http://127.0.0.1:{PORT}"
@@ -115,6 +115,17 @@ def test_every_answer_carries_the_headers_and_none_opens_the_app_to_others() -> 
         assert found.headers["x-frame-options"] == "DENY"
         assert found.headers["cross-origin-resource-policy"] == found.headers["cross-origin-opener-policy"] == "same-origin"
         assert "access-control-allow-origin" not in found.headers
+
+
+def test_json_comes_without_what_only_rules_documents_and_cannot_be_taken_for_one() -> None:
+    sent: list[dict] = []
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]}
+    asyncio.run(sealed(send)(start))
+    assert {name for name, _ in sent[0]["headers"]} == {b"content-type", b"x-content-type-options", b"referrer-policy", b"cross-origin-resource-policy"}
 
 
 def test_a_body_that_says_it_is_too_large_is_refused() -> None:

@@ -17,17 +17,17 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.recipes": 1, "workbench.records": 1, "workbench.store": 1, "workbench.plots": 1, "workbench.packs": 1,
     "workbench.annotator": 1, "workbench.votes": 1, "workbench.progress": 1, "workbench.bundled": 1, "workbench.probes": 1, "workbench.rewards": 1, "workbench.functions": 1, "workbench.trials": 1,
     "workbench.checker": 1, "workbench.fence": 1, "workbench.schema": 1, "workbench.rollouts": 1, "workbench.heldout": 1, "workbench.changes": 1,
-    "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.principled": 1, "workbench.feedback_recipes": 1,
+    "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.tax": 1, "workbench.diversity": 1, "workbench.frontier": 1,
+    "workbench.curves": 1, "workbench.metrics": 1, "workbench.bands": 1, "workbench.principled": 1, "workbench.judgements": 1, "workbench.desk": 1, "workbench.feedback_recipes": 1,
     "workbench.chat": 2, "workbench.spelling": 2,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
-    "workbench.kept": 2, "workbench.course": 2, "workbench.cures": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.agreement_words": 2, "workbench.constitution": 2, "workbench.feedback": 2,
+    "workbench.kept": 2, "workbench.best": 2, "workbench.overdone": 2, "workbench.plots_drift": 2, "workbench.course": 2, "workbench.cures": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.agreement_words": 2, "workbench.constitution": 2, "workbench.feedback": 2,
     "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2, "workbench.results": 2, "workbench.mirrors": 2, "workbench.rounds": 2, "workbench.report": 2,
-    "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.trusted": 3, "workbench.scored": 3,
-    "workbench.reported": 3,
+    "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.ranked": 3, "workbench.supply": 3, "workbench.trusted": 3, "workbench.watched": 3, "workbench.scored": 3, "workbench.reported": 3,
     "workbench.live": 3, "workbench.engine": 3, "workbench": 3,
     "workbench.commands": 4, "workbench.steering": 4, "workbench.agreeing": 4, "workbench.judging": 4, "workbench.carrying": 4, "workbench.__main__": 4, "apps": 4,
 }
-STAGES = {"sft", "replies", "reward", "ppo", "evaluate", "judge", "revise"}
+STAGES = {"sft", "replies", "reward", "ppo", "evaluate", "judge", "revise", "doubt"}
 
 
 def module_of(file: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.roles import DEMONSTRATIONS, FAMILIES, PPO, PROMPTS, REWARD, SFT, TALKS, ready_for_reward, with_four_roles
 from workbench import agreement, trust
 from workbench.corpus import Preference
-from workbench.engine import ppo, reward, sampling, sft
+from workbench.engine import ppo, reward, sampling, scoring, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator
 from workbench.engine.step import Step
@@ -37,7 +37,7 @@ def test_ppo_raises_a_reward_that_counts_a_letter_and_the_value_learns_to_forese
         said = rows.ids[:, -rows.mask.shape[1] - 1 : -1]
         return ((said == letter) * rows.mask).sum(1) / 8 * 10
 
-    monkeypatch.setattr(ppo, "score_replies", share)
+    monkeypatch.setattr(scoring, "score_replies", share)
     recipe = PPO.replace(steps=18, batch=64, minibatch=32, micro_batch=32, lr=1e-2, value_lr=1e-2, no_end_penalty=0.0, target_kl=0.0, sample_every=1000)
     steps = list(ppo.train(recipe, backbone, PROMPTS))
     scores = [step.numbers["score"] for step in steps]

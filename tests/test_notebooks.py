@@ -1,4 +1,4 @@
-"""The notebooks: clean as committed, and the four in order carry a fresh lab from demonstrations to a comparison."""
+"""The notebooks: clean as committed, and the five in order carry a fresh lab from demonstrations to a run that is mended."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ SMALL = {  # what is put after the cell tagged "parameters", as papermill does
     "02_reward": "PROMPTS, REPLIES, REPLY_TOKENS = 12, 3, 12",
     "03_ppo": "STEPS, BATCH, HAND_STEPS = 3, 4, 2",
     "04_compare": "PROMPTS, QUESTIONS = 6, 2",
+    "05_when_it_goes_wrong": "STEPS, BATCH, LONGEST = 6, 4, 12",
 }
 BY_HAND = {"MY_RANKING = []": "MY_RANKING = [[2], [0, 1]]", 'MY_CHOICE = ""': 'MY_CHOICE = "B"'}  # what a person would fill in
 
@@ -54,7 +55,7 @@ def test_a_notebook_is_valid_and_clean(file):
     assert max(cell.source.count("\n") for cell in code) < 15, "a cell is read at one look"
 
 
-def test_there_are_four_and_each_names_the_next():
+def test_there_are_five_and_each_names_the_next():
     assert [file.stem for file in NOTEBOOKS] == list(SMALL)
     for file, after in pairwise(NOTEBOOKS):
         assert after.name in read(file).cells[-1].source
@@ -85,14 +86,14 @@ def execute(tiny, tmp_path, monkeypatch):
     from nbclient import NotebookClient
 
     monkeypatch.setenv("WORKBENCH_LAB", str(tmp_path / "lab"))
-    monkeypatch.setenv("WORKBENCH_IDLE_SECONDS", "20")  # one worker for all four: starting it is the slowest part
+    monkeypatch.setenv("WORKBENCH_IDLE_SECONDS", "20")  # one worker for all five: starting it is the slowest part
     monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
     return lambda file: NotebookClient(small(file, tiny), timeout=120, kernel_name="python3",
                                        resources={"metadata": {"path": str(tmp_path)}}).execute()
 
 
 @pytest.mark.slow
-def test_all_four_run_in_order(execute):
+def test_all_five_run_in_order(execute):
     done = {file.stem: execute(file) for file in NOTEBOOKS}
     for name, id in (("01_sft", "watch"), ("02_reward", "replies"), ("02_reward", "own-replies"), ("02_reward", "reward"), ("03_ppo", "watch")):
         [output] = outputs(done[name], id)
@@ -104,3 +105,6 @@ def test_all_four_run_in_order(execute):
     assert re.search(r"^1 reward \S+ KL 0\.0\n2 reward ", text(done["03_ppo"], "hand"))
     assert "'n': 7" in text(done["04_compare"], "votes"), "six of the table and one by hand"
     assert "ppo-1, sft-1" in text(done["04_compare"], "next-recipe")
+    assert "longer_wins" in text(done["05_when_it_goes_wrong"], "bias")
+    assert re.search(r"kl_weight +0\.02 +0\.04", text(done["05_when_it_goes_wrong"], "cure"))
+    assert "ppo-3 done" in text(done["05_when_it_goes_wrong"], "watch") and "forked at step 3" in text(done["05_when_it_goes_wrong"], "compare")

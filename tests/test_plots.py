@@ -15,7 +15,7 @@ def test_every_chart_and_tile_shows_metrics_that_are_explained() -> None:
     shown |= {key for tiles in plots.TILES.values() for key in tiles} | {key for keys in plots.HEADLINE.values() for key in keys}
     assert shown <= set(plots.METRICS)
     for metric in plots.METRICS.values():
-        assert metric.help.endswith(".") and metric.healthy and metric.role in plots.COLOURS
+        assert metric.help.endswith(".") and metric.healthy and metric.unit and metric.role in plots.COLOURS, metric.title
 
 
 def test_every_stage_has_its_charts() -> None:

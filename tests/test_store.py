@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from workbench import changes, schema
+from workbench import changes, judgements, schema
 from workbench.errors import DiskFull, LabError, NotFound
+from workbench.records import Judgement
 from workbench.store import Store
 
 
@@ -72,10 +73,10 @@ def test_rewinding_forgets_what_came_after_the_checkpoint(store):
 
 def test_a_judgement_is_stored_and_can_be_taken_back(store):
     [number] = store.add_comparisons([comparison()])
-    store.set_judgement(number, "judged", [[1], [0]], source="human", annotator="ann", seconds=4.0)
+    made = judgements.put(store, Judgement(number, "ann", "judged", [[1], [0]], [1, 0], seconds=4.0))
     assert store.comparison(number).ranking == [[1], [0]] and store.count_comparisons("ranking") == {"judged": 1}
-    store.set_judgement(number, "ready", None)
-    assert store.comparison(number).ranking is None and store.comparison(number).judged is None
+    judgements.remove(store, [made.id])
+    assert store.comparison(number).judgements == [] and store.count_comparisons("ranking") == {"ready": 1}
 
 
 def test_sweeping_marks_running_runs_as_lost_and_says_from_where_to_resume(store):
@@ -123,9 +124,15 @@ def test_a_lab_of_an_older_workbench_is_brought_up_to_date_with_all_it_holds(tmp
         db.executescript(schema.FIRST)
         db.execute("insert into runs(id, number, stage, recipe, state, created) values('sft-1', 1, 'sft', '{}', 'done', 0.0)")
         db.execute("insert into metrics values('sft-1', 'loss', 1, 2.0)")
+        db.execute("insert into comparisons(kind, prompt, shown, state, ranking, source, annotator, seconds, created, judged)"
+                   " values('ranking', '[]', '[1, 0]', 'judged', '[[1], [0]]', 'human', 'ada', 4.0, 1.0, 2.0)")
+        db.execute("insert into comparisons(kind, prompt, shown, state, created) values('ranking', '[]', '[0, 1]', 'ready', 1.0)")
         db.execute("pragma user_version=1")
     for _ in range(2):
         store = Store(tmp_path / "lab.db")
+        [kept] = judgements.read(store)
+        assert (kept.comparison, kept.annotator, kept.ranking, kept.shown, kept.seconds, kept.created) == (1, "ada", [[1], [0]], [1, 0], 4.0, 2.0)
+        assert [each.state for each in store.comparisons()] == ["judged", "ready"]
         assert store.metrics("sft-1") == [(1, "loss", 2.0)] and changes.of(store, "sft-1") == []
         assert (store.run("sft-1").state, store.run("sft-1").parent, store.run("sft-1").parent_step) == ("done", "", 0)
     changes.add(store, "sft-1", {"lr": (1e-3, 1e-4)})

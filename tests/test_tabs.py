@@ -10,6 +10,7 @@ from workbench import SftRecipe, formats, packs
 from workbench.corpus import Demonstration, Preference, Text
 from workbench.errors import CorpusError, LabError, NotFound
 from workbench.lab import Lab
+from workbench.records import Judgement
 
 ASKED = [{"role": "user", "content": "Are you open?"}]
 
@@ -55,9 +56,9 @@ def test_nonsense_is_no_ranking(groups):
 
 
 def test_a_judgement_reads_in_the_letters_its_judge_saw(lab):
-    found = lab.store.comparison(add(lab, texts=("a", "b", "c", "d"), shown=(3, 1, 2, 0)))
-    judged = replace(found, state="judged", ranking=[[3], [0, 2]])
+    judged = Judgement(1, "me", "judged", [[3], [0, 2]], shown=[3, 1, 2, 0])
     assert ranking.in_letters(judged) == "A > C = D, B not ranked"
+    assert ranking.in_letters(replace(judged, ranking=[[4], [3], [0, 2]], written=4)) == "yours > A > C = D, B not ranked"
 
 
 # --- the ranking desk
@@ -72,16 +73,17 @@ def test_a_judge_sees_texts_but_no_names(lab):
 def test_a_vote_is_stored_and_the_next_item_comes(lab):
     first, second = add(lab), add(lab)
     state = ranking.Desk(lab).rank_save({"id": first, "choice": "ranking", "groups": [[0], [1]], "annotator": " Ada  L ", "seconds": 4.2})
-    stored = lab.store.comparison(first)
+    [stored] = lab.store.comparison(first).judgements
     assert (stored.ranking, stored.annotator, stored.seconds, stored.state) == ([[2], [0]], "Ada L", 4.2, "judged")
     assert (state["item"]["id"], state["done"], state["to_do"]) == (second, 1, 1)
 
 
-def test_a_judgement_made_elsewhere_is_not_overwritten(lab):
-    number = add(lab)
-    lab.judge(number, [[0], [1]], annotator="other")
-    state = ranking.Desk(lab).rank_save({"id": number, "choice": "bad", "annotator": "me"})
-    assert "already ranked elsewhere" in state["note"] and lab.store.comparison(number).annotator == "other"
+def test_a_judgement_made_elsewhere_is_not_overwritten_and_anothers_stands_beside_it(lab):
+    number, desk = add(lab), ranking.Desk(lab)
+    lab.judge(number, [[0], [1]], annotator="me")
+    assert "already ranked elsewhere" in desk.rank_save({"id": number, "choice": "bad", "annotator": "me"})["note"]
+    assert "note" not in desk.rank_save({"id": number, "choice": "bad", "annotator": "other"})
+    assert [(each.annotator, each.state) for each in lab.store.comparison(number).judgements] == [("me", "judged"), ("other", "bad")]
 
 
 def test_undo_brings_back_the_last_item_of_this_judge(lab):
@@ -93,6 +95,44 @@ def test_undo_brings_back_the_last_item_of_this_judge(lab):
     assert lab.store.comparison(theirs).state == "bad"
 
 
+def test_all_that_was_said_beside_a_vote_is_stored(lab):
+    number = add(lab)
+    said = {"strength": 2, "tags": ["safe", "style"], "comment": " made it up ", "seconds": 9}
+    ranking.Desk(lab).rank_save({"id": number, "choice": "ranking", "groups": [[1]], "shown": [1, 2, 0], **said})
+    [stored] = lab.judgements()
+    assert (stored.shown, stored.ranking, stored.strength, stored.tags, stored.comment) == ([1, 2, 0], [[2], [1, 0]], 2, ["safe", "style"], "made it up")
+
+
+def test_ratings_become_a_ranking_with_ties(lab):
+    number = add(lab, texts=("a", "b", "c", "d"), shown=(3, 1, 2, 0))
+    ranking.Desk(lab).rank_save({"id": number, "choice": "ranking", "ratings": [2, 5, 2, 0]})
+    [stored] = lab.judgements()
+    assert (stored.ranking, stored.ratings) == ([[1], [3, 2]], [0, 5, 2, 2])
+
+
+@pytest.mark.parametrize("wrong", [{"shown": [0, 1]}, {"shown": [0, 1, 1]}, {"shown": "012"}, {"ratings": [1, 2]}, {"ratings": [6, 1, 1]}, {"ratings": [3, 0, 0]},
+                                   {"groups": [[7]]}, {"groups": [[0]], "tags": ["nice"]}, {"groups": [[0]], "strength": 9}])
+def test_what_no_page_sends_is_refused_and_stores_nothing(lab, wrong):
+    number = add(lab)
+    with pytest.raises(CorpusError):
+        ranking.Desk(lab).rank_save({"id": number, "choice": "ranking", **wrong})
+    assert lab.judgements() == []
+
+
+def test_a_better_reply_alone_is_a_vote(lab):
+    state = ranking.Desk(lab).rank_save({"id": add(lab), "choice": "ranking", "groups": [], "better": "Until six."})
+    assert state["last"] == "yours > A = B = C" and lab.judgements()[0].ranking == [[3], [2, 0, 1]]
+
+
+def test_two_pages_get_two_items_and_the_last_ones_are_said_to_be_elsewhere(lab):
+    add(lab)
+    desk = ranking.Desk(lab)
+    assert desk.rank_next({"annotator": "Ada", "holder": "a"})["item"]
+    found = desk.rank_next({"annotator": "Bob", "holder": "b"})
+    assert (found["item"], found["to_do"], found["elsewhere"]) == (None, 1, 1)
+    assert desk.rank_hold({"holder": "a"}) == {}
+
+
 def test_undo_without_a_judgement_says_so(lab):
     with pytest.raises(NotFound, match="nothing to take back"):
         ranking.Desk(lab).rank_undo({"annotator": "Ada"})
@@ -101,8 +141,10 @@ def test_undo_without_a_judgement_says_so(lab):
 def test_undo_touches_rankings_only(lab):
     number = add(lab, kind="chat", texts=("x", "y"), shown=(0, 1), state="ready")
     lab.judge(number, [[0], [1]])
-    with pytest.raises(LabError):
-        ranking.Desk(lab).rank_undo({"id": number})
+    with pytest.raises(NotFound, match="not of this tab"):
+        ranking.Desk(lab).rank_undo({"judgement": lab.judgements()[0].id})
+    with pytest.raises(NotFound, match="has judged nothing yet"):
+        ranking.Desk(lab).rank_undo({"annotator": "me"})
     assert lab.store.comparison(number).state == "judged"
 
 
@@ -110,7 +152,7 @@ def test_past_judgements_come_newest_first(lab):
     numbers = [add(lab) for _ in range(3)]
     for number in reversed(numbers):
         lab.judge(number, [[0], [1]])
-    assert [row["id"] for row in ranking.Desk(lab).rank_past({})["rows"]] == numbers
+    assert [row["comparison"] for row in ranking.Desk(lab).rank_past({})["rows"]] == numbers
 
 
 def test_a_pause_is_not_a_reading_time():
@@ -143,7 +185,7 @@ def test_blind_panes_have_no_names_until_the_vote(lab):
 def test_a_vote_with_names_in_view_is_not_called_blind(lab):
     number = chat(lab)
     talk.Talk(lab).talk_vote({"number": number, "blind": True, "named": True, "choice": "tie"})
-    assert lab.store.comparison(number).rubric == "compare, names shown"
+    assert lab.judgements()[0].rubric == "compare, names shown"
 
 
 def test_a_second_vote_is_refused_and_undo_opens_it_again(lab):

@@ -80,7 +80,8 @@ def test_a_batch_in_figures() -> None:
     assert found["length_score"] == pytest.approx(1.0)
     assert found["length_slope"] == pytest.approx(5.5), "lengths 3, 3, 4 and scores 0, 0, 5.5"
     assert found["same_replies"] == pytest.approx(1 / 3)
-    assert found["distinct2"] == pytest.approx(3 / 7)
+    assert found["distinct1"] == pytest.approx(4 / 10) and found["distinct2"] == pytest.approx(3 / 7)
+    assert found["similarity"] == pytest.approx((1 + 0 + 0) / 3), "two are the same, the third shares no pair with them"
     assert found["score_clipped"] == pytest.approx(1 / 3)
     assert found["end_counted"] == 1.0
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from workbench.records import Comparison, Reply
+from workbench.records import Comparison, Judgement, Reply
 from workbench.votes import first_side_rate, pace_seconds, wilson, win_rate
 
 
 def judged(ranking, adapters=("a", "b"), shown=None, state="judged", seconds=None):
     replies = [Reply(name, f"reply of {name}", 3, True, {}) for name in adapters]
     order = shown if shown is not None else list(range(len(adapters)))
-    return Comparison(1, "chat", "", 1, [{"role": "user", "content": "?"}], {}, order, state, ranking, "human", "me", "",
-                      seconds, 0.0, 1.0, "", replies)
+    made = Judgement(1, "me", state, ranking or [], order, seconds=seconds)
+    return Comparison(1, "chat", "", 1, [{"role": "user", "content": "?"}], {}, order, state, 0.0, "", 0.0, replies, [made])
 
 
 def test_a_tie_is_half_a_win():
@@ -57,13 +57,13 @@ def test_one_vote_proves_little(wins):
 
 def test_first_side_rate_follows_the_shown_order():
     rows = [judged([[1], [0]], shown=[1, 0]), judged([[0], [1]], shown=[1, 0]), judged([[0, 1]])]
-    assert first_side_rate(rows) == pytest.approx((1 + 0 + 0.5) / 3)
+    assert first_side_rate([row.judgement for row in rows]) == pytest.approx((1 + 0 + 0.5) / 3)
 
 
 def test_first_side_rate_ignores_what_was_not_ranked():
-    assert first_side_rate([judged(None, state="bad"), judged(None, state="skipped")]) is None
+    assert first_side_rate([judged(None, state=state).judgement for state in ("bad", "skipped")]) is None
 
 
 def test_pace_is_the_median():
-    assert pace_seconds([judged([[0], [1]], seconds=s) for s in (4, 9, 100, None)]) == 9
+    assert pace_seconds([judged([[0], [1]], seconds=s).judgement for s in (4, 9, 100, None)]) == 9
     assert pace_seconds([]) is None

@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from workbench.corpus import Preference, prompt_key
+from workbench.records import Judgement
 from workbench.votes import wilson
 
 ENOUGH = 5  # comparisons judged twice from which a noise ceiling is worth a figure
@@ -100,6 +101,12 @@ def of_preferences(rows: Iterable[Preference]) -> list[Vote]:
         source = JUDGE if row.annotator.startswith(f"{JUDGE}:") else "human"
         found.append(Vote(item, row.annotator, [[place[at] for at in group] for group in row.ranking], source=source))
     return found
+
+
+def of_judgements(found: Iterable[Judgement]) -> list[Vote]:
+    """Votes of a lab's judgements that rank replies; a repeat has the item of what it repeats."""
+    return [Vote(each.comparison, each.annotator or each.source, each.ranking, each.shown, each.seconds, each.source)
+            for each in found if each.state == "judged"]
 
 
 def verdicts(ranking: Sequence[Sequence[int]]) -> dict[tuple[int, int], int]:

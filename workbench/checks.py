@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, constitution, corpus, feedback, functions, packs, rewards
+from workbench import best, changes, constitution, corpus, feedback, functions, packs, rewards
 from workbench.errors import AdapterError, CorpusError, ModelError, NotFound
 from workbench.recipes import DEFAULT_MODEL, JudgeRecipe, PpoRecipe, Recipe, ReplyRecipe, from_json
 from workbench.records import LIVE, Messages, Run
@@ -30,9 +30,9 @@ def has_adapter(store: Store, name: str) -> bool:
 
 
 def ready_adapters(store: Store, stage: str = "") -> list[str]:
-    """Finished adapters a person can talk to (of SFT and PPO), or those of one stage; oldest first."""
+    """Finished adapters a person can talk to (of SFT and PPO), or those of one stage; oldest first, of a run the starred step last."""
     wanted = (stage,) if stage else ("sft", "ppo")
-    return [run.id for run in store.runs() if run.stage in wanted and has_adapter(store, run.id)]
+    return [name for run in store.runs() if run.stage in wanted and has_adapter(store, run.id) for name in (run.id, *best.named(store.path.parent, run.id))]
 
 
 def check_new(store: Store, recipe: Recipe) -> None:
@@ -96,12 +96,14 @@ def check_adapter(store: Store, name: str, stage: str = "", may_be_queued: bool 
         return
     try:
         run = store.run(name)
+        if name not in (run.id, *best.named(store.path.parent, run.id)):
+            raise NotFound(name)
     except NotFound:
         there = ", ".join(ready_adapters(store, stage)) or f"none yet: run {stage or 'sft'} first"
         raise AdapterError(f"no adapter {name!r}; there are: {there}") from None
     if stage and run.stage != stage:
         raise AdapterError(f"{name} is a run of {run.stage}; here a run of {stage} is needed")
-    if may_be_queued and run.state in (*LIVE, "paused"):
+    if may_be_queued and name == run.id and run.state in (*LIVE, "paused"):
         return
     if not has_adapter(store, name):
         raise AdapterError(f"{name} ({run.state}) has left no adapter in {store.path.parent / 'adapters'}; resume or rerun it")

@@ -32,6 +32,7 @@ class Demonstration:
     """A conversation whose assistant turns are to be imitated; ends with the assistant."""
 
     messages: Messages
+    source: str = ""  # where a person wrote it: the comparison and the annotator; empty where that is said of the whole corpus
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,13 @@ def load(home: Path, name: str, shape: str) -> list[Any]:
 
 
 def from_rankings(store: Store) -> list[Preference]:
-    """The lab's own judgements that order at least two replies, whoever made them.
+    """The lab's own judgements that order at least two replies, a row for each annotator; repeats are no labels of their own.
 
     Held-out comparisons are left out: their prompts measure, so they must not train.
     """
-    judged = store.comparisons("state='judged' and kind<>'evaluation' and ranking is not null")
-    rows = [Preference(c.prompt, [r.text for r in c.replies], c.ranking or [], c.annotator or c.source, c.id, c.shown)
-            for c in judged if not c.settings.get("is_held_out")]
-    return [row for row in rows if len(row.ranking) > 1]
+    judged = [c for c in store.comparisons("state='judged' and kind<>'evaluation'") if not c.settings.get("is_held_out")]
+    return [Preference(c.prompt, [r.text for r in c.replies], j.ranking, j.annotator or j.source, c.id, j.shown, j.strength)
+            for c in judged for j in c.judgements if len(j.ranking) > 1]
 
 
 def from_verdicts(store: Store, is_ranked_too: bool = False) -> list[Preference]:

@@ -9,10 +9,10 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, checks, kept
+from workbench import best, changes, checks, kept
 from workbench.errors import LabError, RecipeError
 from workbench.recipes import Recipe, kind_of
-from workbench.records import LIVE, Change, Run
+from workbench.records import LIVE, Change, Run, run_of
 from workbench.store import Store
 
 TOGETHER = 64  # runs that one sweep may queue
@@ -36,11 +36,12 @@ def delete(store: Store, home: Path, run: Run) -> None:
     """Removes a run that is over, with its adapter and checkpoints. Raises LabError while another run builds on it."""
     if not run.is_over:
         raise LabError(f"{run.id} is {run.state}; stop it first")
-    users = [r.id for r in store.runs() if r.id != run.id and run.id in checks.recipe_of(r).needs()]
+    users = [r.id for r in store.runs() if r.id != run.id and run.id in map(run_of, checks.recipe_of(r).needs())]
     if users:
         raise LabError(f"{run.id} is what {', '.join(users)} came from; delete those first")
     store.delete_run(run.id)
-    shutil.rmtree(home / "adapters" / run.id, ignore_errors=True)
+    for name in (run.id, *best.named(home, run.id)):
+        shutil.rmtree(home / "adapters" / name, ignore_errors=True)
     kept.forget(home, run.id)
 
 

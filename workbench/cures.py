@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from workbench import changes, checks, kept
+from workbench import best, changes, checks, kept
 from workbench.doctor import Finding
 from workbench.doctor.trace import WINDOW, Trace
 from workbench.records import LIVE, Change, Run
@@ -48,9 +48,9 @@ def of(store: Store, home: Path, run: Run, finding: Finding) -> Cure:
     total, there = knobs.get("steps", run.total), kept.steps(home, run.id)
     fits = not any(recipe.named(name).metadata["shapes"] for name in knobs)
     left = [step for step in there if step < total] if fits else []
-    best = best_kept(store, run.id, left) if finding.goes_back else None
-    if best and is_worse_now(store, run, best):
-        return Cure("fork", knobs, best[0], is_best=True)
+    top = best_kept(store, run.id, left) if finding.goes_back else None
+    if top and is_worse_now(store, run, top):
+        return Cure("fork", knobs, top[0], is_best=True)
     if run.state in LIVE and all(recipe.named(name).metadata["live"] for name in knobs):
         wait = too_early(run, knobs, changes.of(store, run.id))
         return Cure(wait=wait) if wait else Cure("change", knobs)
@@ -62,15 +62,17 @@ def best_kept(store: Store, run: str, steps: Sequence[int]) -> tuple[int, float]
     # What was saved after a step answered in the next one; its neighbours make luck less likely.
     golds = store.values_at(run, "gold", sorted({at for step in steps for at in range(step, step + NEAR)}))
     found = {step: fmean(near) for step in steps if (near := [golds[at] for at in range(step, step + NEAR) if at in golds])}
-    best = max(found, key=lambda step: found[step], default=None)
-    return None if best is None else (best, found[best])
+    # Looks at held-out prompts judge what was saved itself; where there are none, practice has to do.
+    held = best.at_looks(store, run, steps)
+    chosen = best.highest(held or found)
+    return None if chosen is None else (chosen, found.get(chosen, held.get(chosen, 0.0)))
 
 
-def is_worse_now(store: Store, run: Run, best: tuple[int, float]) -> bool:
+def is_worse_now(store: Store, run: Run, top: tuple[int, float]) -> bool:
     """Whether the present policy does worse by the held-out rule than one that was kept, by more than chance does."""
     trace = Trace((step, "gold", value) for step, value in store.values_at(run.id, "gold", range(max(1, run.step - LOOK_BACK), run.step + 1)).items())
     error = trace.noise("gold") * (2 / NEAR) ** 0.5  # of the difference of two such means
-    return trace.has("gold", count=WINDOW) and best[0] + NEAR <= run.step and best[1] - trace.recent("gold", NEAR) > 2 * error
+    return trace.has("gold", count=WINDOW) and top[0] + NEAR <= run.step and top[1] - trace.recent("gold", NEAR) > 2 * error
 
 
 def too_early(run: Run, knobs: Mapping[str, Any], taken: Sequence[Change]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.checks import recipe_of
+from workbench.recipes import Recipe
 from workbench.records import Change, HeldOut, RolloutRow, Run
 
 
@@ -40,12 +41,32 @@ def of_changes(changes: Sequence[Change]) -> Any:
     return frame.astype({"step": "Int64"}).assign(asked=pandas.to_datetime(frame["asked"].astype(float), unit="s"))
 
 
+def of_differences(recipes: Mapping[str, Recipe]) -> Any:
+    """A row per knob in which the recipes differ, a column per run."""
+    import pandas
+
+    rows = differing(recipes)
+    return pandas.DataFrame([list(values) for values in rows.values()], index=list(rows), columns=list(recipes))
+
+
+def differing(recipes: Mapping[str, Recipe]) -> dict[str, list[Any]]:
+    """Knobs whose values are not the same in all recipes, each with a value per recipe; None where a recipe has no such knob."""
+    names = dict.fromkeys(each.name for recipe in recipes.values() for each in recipe.knobs())
+    values = {name: [getattr(recipe, name, None) for recipe in recipes.values()] for name in names}
+    return {name: each for name, each in values.items() if any(value != each[0] for value in each)}
+
+
 def of_samples(samples: Sequence[Mapping[str, Any]]) -> Any:
     """A row per sample."""
     import pandas
 
-    rows = [{"step": s["step"], "place": s["place"], "prompt": s["prompt"][-1]["content"], "reply": s["reply"], **s["record"]} for s in samples]
+    rows = [{"step": s["step"], "place": s["place"], "prompt": s["prompt"][-1]["content"], "reply": s["reply"], **numbers(s["record"])} for s in samples]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=["step", "place", "prompt", "reply"])
+
+
+def numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    """What of a sample's record fits in a column."""
+    return {key: value for key, value in record.items() if isinstance(value, int | float)}
 
 
 def of_rollouts(heads: Sequence[Mapping[str, Any]]) -> Any:

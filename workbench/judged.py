@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import agreement, constitution, feedback, library, principled
+from workbench import agreement, constitution, feedback, judgements, library, principled
 from workbench.agreement import Agreement, Ceiling, Vote
 from workbench.corpus import Demonstration, rows
 from workbench.errors import CorpusError
@@ -22,8 +22,8 @@ class Judged:
 
     def votes(self) -> list[Vote]:
         """Every ranking of this lab as agreement needs it, people's first, then models'."""
-        found = [Vote(c.settings.get("repeat_of") or c.id, c.annotator or c.source, c.ranking, c.shown, c.seconds, c.source)
-                 for c in self.store.comparisons("state='judged' and ranking is not null and kind<>'evaluation'") if c.ranking]
+        counted = {c.id for c in self.store.comparisons("state='judged' and kind<>'evaluation'")}
+        found = agreement.of_judgements(each for each in judgements.read(self.store) if each.comparison in counted)
         return found + [feedback.as_vote(verdict) for verdict in self.verdicts()]
 
     def agreement(self, corpus: str = "") -> Agreement:

@@ -46,8 +46,8 @@ def step_of(place: Path) -> int | None:
         return None
 
 
-def shelve(home: Path, run: str) -> None:
-    """Keeps the last checkpoint before the next one takes its place; of too many, one from where they are densest goes."""
+def shelve(home: Path, run: str, spared: int | None = None) -> None:
+    """Keeps the last checkpoint before the next one takes its place; of too many, one from where they are densest goes, never the spared."""
     last = last_of(home, run)
     step = step_of(last)
     if step is None:
@@ -56,13 +56,13 @@ def shelve(home: Path, run: str) -> None:
         link(last, folder(home, run, step))
     there = shelved(home, run)
     while len(there) >= KEPT:  # the next one counts as well
-        there.remove(gone := crowded(there))
+        there.remove(gone := crowded(there, spared))
         shutil.rmtree(folder(home, run, gone), ignore_errors=True)
 
 
-def crowded(there: Sequence[int]) -> int:
-    """The step, neither first nor last, whose neighbours are nearest to each other."""
-    places = range(1, len(there) - 1)
+def crowded(there: Sequence[int], spared: int | None = None) -> int:
+    """The step, neither first nor last nor the spared one, whose neighbours are nearest to each other."""
+    places = [place for place in range(1, len(there) - 1) if there[place] != spared]
     return there[min(places, key=lambda place: there[place + 1] - there[place - 1])]
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
+from workbench import changes, checks, corpus, curves, course, demo, doctor, frames, library, packs, process
 from workbench.errors import AdapterError, LabError, RunFailed
 from workbench.judged import Judged
 from workbench.plan import Plan, plan
 from workbench.progress import counter
+from workbench.ranked import Ranked
 from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
@@ -20,10 +21,14 @@ from workbench.reported import Reported
 from workbench.scored import Scoring
 from workbench.steered import Steered
 from workbench.store import Store
+from workbench.supply import Supply
 from workbench.trusted import Trusted
+from workbench.watched import Watched
+
+DOCTORED = (100, 2000)  # of a long run the doctor reads the first and the last steps: what happens now, and where it began
 
 
-class Lab(Steered, Recorded, Trusted, Scoring, Judged, Reported):
+class Lab(Steered, Recorded, Watched, Ranked, Supply, Trusted, Scoring, Judged, Reported):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
@@ -132,7 +137,8 @@ class Lab(Steered, Recorded, Trusted, Scoring, Judged, Reported):
     def doctor(self, name: str) -> list[doctor.Finding]:
         """What is wrong with a run, worst and likeliest cause first, each with the figures and a remedy; empty if nothing is."""
         run, recipe = self.run(name), self.recipe_now(name)
-        return doctor.examine(run.stage, recipe, self.store.metrics(name), checks.judge_of(self.store, recipe))
+        rows = curves.ends(self.store, run.id, run.step, *DOCTORED)
+        return doctor.examine(run.stage, recipe, rows, checks.judge_of(self.store, recipe))
 
     def grounds(self, name: str, found: Sequence[doctor.Finding] | None = None) -> list[str]:
         """Why a run is called healthy: its main figures in words, each beside the point where trouble would begin; empty if it is not.
@@ -181,51 +187,6 @@ class Lab(Steered, Recorded, Trusted, Scoring, Judged, Reported):
         """Stops the writing of a comparison; what was written stays."""
         if self.store.comparison(number).state in ("waiting", "writing"):
             self.store.set_comparison_state(number, "ready")
-
-    def judge(self, comparison: int | Comparison, ranking: Sequence[Sequence[int]], *, annotator: str = "me", source: str = "human",
-              rubric: str = "", seconds: float | None = None) -> None:
-        """Stores a ranking of replies, best first, ties together: [[0], [2, 1]]. Partial rankings leave replies out."""
-        found = self.store.comparison(comparison if isinstance(comparison, int) else comparison.id)
-        votes.check_ranking(ranking, len(found.replies))
-        if found.state in ("waiting", "writing", "failed"):
-            raise LabError(f"comparison {found.id} is {found.state}; wait until its replies are written")
-        self.store.set_judgement(found.id, "judged", [list(g) for g in ranking], source=source, annotator=annotator, rubric=rubric, seconds=seconds)
-
-    def judge_bad(self, number: int, annotator: str = "me", seconds: float | None = None) -> None:
-        """Records that no reply is acceptable; such a comparison trains nothing but is kept."""
-        self.store.set_judgement(number, "bad", None, source="human", annotator=annotator, seconds=seconds)
-
-    def skip(self, number: int, annotator: str = "me") -> None:
-        self.store.set_judgement(number, "skipped", None, source="human", annotator=annotator)
-
-    def undo_judgement(self, number: int) -> None:
-        """Takes a judgement back; the comparison waits to be ranked again."""
-        self.store.set_judgement(number, "ready", None)
-
-    def judge_simulated(self, pack: str = "", seed: int = 0) -> int:
-        """Lets scoring rules rank everything that waits to be ranked, marked as simulated; returns how many.
-
-        Each item is judged by the pack that its prompt came from (customer-service where it came from none), or by `pack`.
-        """
-        judges = {name: packs.load(name).annotator() for name in ([pack] if pack else packs.names())}
-        waiting = self.to_rank(limit=100_000)
-        for item in waiting:
-            judge = judges.get(str(item.settings.get("prompts"))) or judges[pack or packs.DEFAULT]
-            ranking = judge.rank(item.prompt, [r.text for r in item.replies], random.Random(f"{seed} {item.id}"))
-            self.judge(item, ranking, annotator="simulated", source="simulated")
-        return len(waiting)
-
-    def to_rank(self, limit: int = 1) -> list[Comparison]:
-        """The comparisons that wait for a person's ranking, oldest first."""
-        return self.store.comparisons("kind='ranking' and state='ready'", limit=limit)
-
-    def ranking_counts(self) -> dict[str, int]:
-        """How many ranking items are in each state: ready, judged, skipped, bad."""
-        return self.store.count_comparisons("ranking")
-
-    def win_rate(self, a: str, b: str) -> dict[str, Any]:
-        """How often a's replies were ranked above b's: wins, losses, ties, rate, low, high (95 %), n. Ties count a half."""
-        return votes.win_rate(self.store.comparisons("state='judged'"), a, b)
 
     # --- rows
 

@@ -106,6 +106,11 @@ def add_demonstration(store: Store, prompt: str, reply: str, name: str = OWN, sy
         raise CorpusError("a demonstration needs a prompt and a reply; one of them is empty")
     turns: Messages = [{"role": "system", "content": system.strip()}] if system.strip() else []
     turns += [{"role": "user", "content": prompt.strip()}, {"role": "assistant", "content": reply.strip()}]
+    return append(store, name, Demonstration(turns))
+
+
+def append(store: Store, name: str, row: Demonstration) -> CorpusEntry:
+    """Puts a demonstration at the end of a corpus, which is begun where there is none."""
     name = named(name or OWN)
     with changing(store):
         there = next((each for each in store.corpora() if each.name == name), None)
@@ -114,15 +119,30 @@ def add_demonstration(store: Store, prompt: str, reply: str, name: str = OWN, sy
         rows = corpus.load(store.path.parent, name, "demonstrations") if there else []
         entry = there or CorpusEntry(name, "demonstrations", WRITTEN, WRITTEN, 0, 0, "", time.time())
         entry = replace(entry, usable=len(rows) + 1)
-        put(store, entry, [*rows, Demonstration(turns)])
+        put(store, entry, [*rows, row])
     return entry
+
+
+def withdraw(store: Store, source: str, name: str = OWN) -> None:
+    """Takes the demonstrations of a source out of a corpus, where there are any; the corpus goes with its last row."""
+    with changing(store):
+        if not any(each.name == name and each.shape == "demonstrations" for each in store.corpora()):
+            return
+        entry, rows = opened(store, name)
+        kept = [row for row in rows if row.source != source]
+        if kept:
+            put(store, replace(entry, usable=len(kept)), kept)
+        else:
+            store.drop_corpus(name)
+            (corpus.folder(store.path.parent) / f"{name}.jsonl").unlink(missing_ok=True)
 
 
 def duplicates(rows: Sequence[Row]) -> list[list[int]]:
     """Groups of row numbers (from 1) that say the same but for spaces and capitals, each in the order of the corpus."""
     groups: dict[str, list[int]] = {}
     for number, row in enumerate(rows, start=1):
-        groups.setdefault(" ".join(repr(row).lower().replace("\\n", " ").split()), []).append(number)
+        said = replace(row, source="") if isinstance(row, Demonstration) else row
+        groups.setdefault(" ".join(repr(said).lower().replace("\\n", " ").split()), []).append(number)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -16,6 +16,7 @@ from workbench.corpus import Demonstration, Preference, Prompt
 from workbench.errors import ModelError
 from workbench.recipes import (
     DEFAULT_MODEL,
+    DoubtRecipe,
     EvaluateRecipe,
     JudgeRecipe,
     PpoRecipe,
@@ -144,6 +145,8 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
         return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
     if isinstance(recipe, JudgeRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
+    if isinstance(recipe, DoubtRecipe):
+        return Load(1, 0, 0, recipe.max_tokens, recipe.micro_batch, recipe.micro_batch * recipe.max_tokens, **lora)
     if isinstance(recipe, ReviseRecipe):
         length = long(corpus.rows(store, recipe.prompts, corpus.EDGE)) + 2 * recipe.reply_tokens + recipe.critique_tokens
         return Load(1, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
@@ -151,8 +154,8 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     length = long(rows) + recipe.reply_tokens
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
-        roles = 2 + own + len(rewards.runs(recipe.reward))
-        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, recipe.batch * length, **lora)
+        roles, decoded = 2 + own + len(rewards.runs(recipe.reward)) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
+        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 

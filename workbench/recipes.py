@@ -14,7 +14,7 @@ from workbench.errors import RecipeError
 from workbench.feedback_recipes import JudgeRecipe, ReviseRecipe
 from workbench.knobs import DEFAULT_MODEL, PRECISIONS, Recipe, check, check_divides, kind_of, knob, largest_divisor
 
-__all__ = ["DEFAULT_MODEL", "RECIPES", "EvaluateRecipe", "JudgeRecipe", "PpoRecipe", "Recipe", "ReplyRecipe", "ReviseRecipe", "RewardRecipe", "SftRecipe",
+__all__ = ["DEFAULT_MODEL", "RECIPES", "DoubtRecipe", "EvaluateRecipe", "JudgeRecipe", "PpoRecipe", "Recipe", "ReplyRecipe", "ReviseRecipe", "RewardRecipe", "SftRecipe",
            "check", "check_divides", "from_json", "kind_of", "knob", "largest_divisor"]
 
 
@@ -135,6 +135,9 @@ class PpoRecipe(Recipe):
     length_penalty: float = knob(0.0, "taken off a reply's score for each of its tokens, so that length alone does not pay", low=0.0, high=10.0,
                                  advanced=True, live=True)
     sample_every: int = knob(5, "steps between two looks at the fixed prompts, and two checkpoints", low=1, advanced=True)
+    look_replies: int = knob(16, "held-out prompts answered at each look, and as many texts, choices and harmless questions read for what is forgotten",
+                             low=1, high=1024, advanced=True)
+    gold: str = knob("", "a second reward run, never trained on, to judge held-out replies; empty: the pack's rule", kind="run:reward", advanced=True)
     record: float = knob(0.25, "share of each step's replies kept token by token, for the heatmap; 0 keeps none", low=0.0, high=1.0, advanced=True)
     precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)
     seed: int = knob(0, "makes the run repeatable", low=0, advanced=True)
@@ -166,7 +169,22 @@ class EvaluateRecipe(Recipe):
     precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)
 
 
-RECIPES: dict[str, type[Recipe]] = {r.stage: r for r in (SftRecipe, ReplyRecipe, RewardRecipe, PpoRecipe, EvaluateRecipe, JudgeRecipe, ReviseRecipe)}
+@dataclass(frozen=True, kw_only=True)
+class DoubtRecipe(Recipe):
+    """Least sure first: a reward model reads the replies that wait, and what it doubts most is ranked first."""
+
+    stage: ClassVar[str] = "doubt"
+    title: ClassVar[str] = "Least sure first"
+
+    reward: str = knob(help="the reward run that reads them", kind="run:reward")
+    count: int = knob(500, "how many waiting comparisons at most, oldest first", low=1, high=100_000)
+    max_tokens: int = knob(512, "longest conversation read, in tokens; a longer one keeps its place", low=16, high=32_768, advanced=True)
+    micro_batch: int = knob(16, "replies in memory at once; changes memory, not results", low=1, advanced=True)
+    precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)
+
+
+RECIPES: dict[str, type[Recipe]] = {r.stage: r for r in (SftRecipe, ReplyRecipe, RewardRecipe, PpoRecipe, EvaluateRecipe, JudgeRecipe, ReviseRecipe,
+                                                       DoubtRecipe)}
 
 
 def from_json(stage: str, text: str) -> Recipe:

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench import frames, loggingboard, rollouts
 from workbench.errors import NotFound
-from workbench.records import RolloutRow
+from workbench.records import Messages, RolloutRow
 from workbench.store import Store
 
 
@@ -41,6 +41,14 @@ class Recorded:
 
     def rollout_steps(self, name: str) -> list[int]:
         return rollouts.steps(self.store, self.store.run(name).id)
+
+    def samples_at(self, name: str, step: int) -> list[dict[str, Any]]:
+        """The replies to the fixed held-out prompts at one step: place, prompt (messages), reply and record (figures)."""
+        return self.store.samples(self.store.run(name).id, step - 1, step)
+
+    def recorded_again(self, name: str, prompt: Messages, step: int) -> list[int]:
+        """The other steps at which a reply to the same prompt was recorded."""
+        return [each for each in rollouts.steps_of(self.store, self.store.run(name).id, prompt) if each != step]
 
     def write_rollouts(self, name: str, path: str | Path) -> int:
         """Writes a run's rollouts as RLLoggingBoard's JSONL; returns how many. Raises CorpusError."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 Messages = list[dict[str, str]]  # [{"role": "user", "content": "..."}], oldest first
 
 LIVE = ("queued", "running")
+TAGS = ("accurate", "helpful", "safe", "style", "length", "format")  # why a reply is better
 OVER = ("paused", "done", "stopped", "failed", "lost")
+
+
+def run_of(adapter: str) -> str:
+    """The run that an adapter is of: ppo-9 of ppo-9@200, the adapter of one of its steps."""
+    return adapter.partition("@")[0]
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,30 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What an annotator makes of a comparison. Indices into its replies; there is one per comparison and annotator, but for repeats."""
+
+    comparison: int
+    annotator: str
+    state: str  # judged, bad (no reply is acceptable) or skipped
+    ranking: list[list[int]]  # best first, ties together, partial where some are left out; empty unless judged
+    shown: list[int]  # the order in which this annotator saw the replies
+    source: str = "human"  # human, simulated or import
+    rubric: str = ""  # name and version of the guidelines in view
+    seconds: float | None = None  # that it took; None where nobody measured, or a pause came between
+    strength: int = 0  # how much better the best is: 1 slightly, 2 clearly, 3 much; 0 unsaid
+    tags: list[str] = field(default_factory=list)  # the reasons, of TAGS
+    comment: str = ""
+    ratings: list[int] = field(default_factory=list)  # 1 to 5 per reply, 0 not rated; empty where replies were ranked
+    written: int | None = None  # the reply that the annotator wrote, better than the others
+    repeat_of: int | None = None  # an earlier judgement by the same annotator; measures them, and trains nothing
+    created: float = 0.0
+    id: int = 0
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """One prompt, k replies, perhaps a judgement (ranking best first, ties together, indices into replies)."""
+    """One prompt, k replies, and what annotators make of them."""
 
     id: int
     kind: str  # chat, ranking or evaluation
@@ -82,16 +110,37 @@ class Comparison:
     prompt: Messages
     settings: Mapping[str, Any]
     shown: list[int]  # the order in which the replies are shown, drawn by lot
-    state: str  # waiting, writing, ready, judged, skipped, bad, failed
-    ranking: list[list[int]] | None
-    source: str  # human, simulated or import
-    annotator: str
-    rubric: str
-    seconds: float | None
+    state: str  # waiting, writing, ready, failed; or judged, bad, skipped: the most telling judgement's
     created: float
-    judged: float | None
     error: str
+    doubt: float  # how unsure a reward model is of the order, 0 to 0.25; 0 where none was asked. What it doubts most is ranked first
     replies: list[Reply]
+    judgements: list[Judgement]  # oldest first, repeats left out
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """The first that agrees with the comparison's state."""
+        return next((each for each in self.judgements if each.state == self.state), None)
+
+    @property
+    def ranking(self) -> list[list[int]]:
+        return self.judgement.ranking if self.judgement else []
+
+    @property
+    def annotator(self) -> str:
+        return self.judgement.annotator if self.judgement else ""
+
+    @property
+    def source(self) -> str:
+        return self.judgement.source if self.judgement else ""
+
+
+class Doubt(NamedTuple):
+    """What a reward model makes of a comparison that waits: how unsure it is of the order, 0 to 0.25, and its calibrated scores."""
+
+    comparison: int
+    doubt: float
+    scores: list[float]
 
 
 @dataclass(frozen=True)

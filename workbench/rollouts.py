@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from workbench.records import RolloutRow
+from workbench.records import Messages, RolloutRow
 from workbench.store import Store
 
 WHOLE = ("ids", "lengths")  # 4 bytes each: the tokens, and how many characters each adds
@@ -34,6 +34,11 @@ def add(store: Store, run: str, rows: Sequence[RolloutRow]) -> None:
 def steps(store: Store, run: str) -> list[int]:
     """The steps of which rollouts were recorded; read from the index alone."""
     return [line["step"] for line in store.read("select distinct step from rollouts where run=? order by step", run)]
+
+
+def steps_of(store: Store, run: str, prompt: Messages) -> list[int]:
+    """The steps at which a reply to this very prompt was recorded."""
+    return [line["step"] for line in store.read("select distinct step from rollouts where run=? and prompt=? order by step", run, json.dumps(prompt))]
 
 
 def heads(store: Store, run: str, step: int | None = None) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from workbench import checks, corpus, votes
 from workbench.records import Run
 from workbench.store import Store
 
-JUDGEMENTS = "judged is not null and state='judged' and kind<>'evaluation'"
+JUDGED = "state='judged' and kind<>'evaluation'"
+SINCE = "exists (select 1 from judgements where comparison=comparisons.id and state='judged' and repeat_of is null and created>?)"
 BY_MODEL = "written by a model"  # how the notes of such a corpus begin
 FEW_WORDS = 0.7  # of what it was at the run's start: below this share of distinct pairs of tokens replies repeat each other
 
@@ -56,7 +57,7 @@ def stale(store: Store, run: Run, runs: Sequence[Run]) -> str:
         if newer:
             return f"{newer[-1].id} was made after {run.id} began from {name}"
     if getattr(recipe, "preferences", "") in corpus.JUDGED:
-        since = len(store.comparisons(f"{JUDGEMENTS} and judged > ?", begun, limit=1000))
+        since = len(store.comparisons(f"{JUDGED} and {SINCE}", begun, limit=1000))
         return f"{since} {'ranking was' if since == 1 else 'rankings were'} made since {run.id} began" if since else ""
     return ""
 
@@ -87,11 +88,11 @@ def rung(store: Store, run: Run, runs: Sequence[Run], compared: Sequence[Mapping
 def rounds(store: Store) -> list[Round]:
     """Every round that has a run or a ranking, first to last."""
     runs = store.runs()
-    made = store.comparisons(JUDGEMENTS)
+    made = store.comparisons(JUDGED)
     found = []
     for number in sorted({run.round for run in runs} | {each.round for each in made}):
         here = [run for run in runs if run.round == number]
-        found.append(Round(number, [run.id for run in here], Counter(each.source or "human" for each in made if each.round == number),
+        found.append(Round(number, [run.id for run in here], Counter(said.source or "human" for each in made if each.round == number for said in each.judgements if said.ranking),
                            [told for run in here for told in watch(store, run)]))
     return found
 

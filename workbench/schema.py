@@ -58,4 +58,29 @@ create table trials(
     id integer primary key autoincrement, pad text not null, model text not null, reward text not null, prompt text not null, replies text not null,
     state text not null, answers text not null default '[]', error text not null default '', created real not null);
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS)  # versions 2, 3, ...
+JUDGEMENTS = """
+create table judgements(
+    id integer primary key, comparison integer not null, annotator text not null, state text not null, ranking text not null,
+    shown text not null, source text not null, rubric text not null default '', seconds real, strength integer not null default 0,
+    tags text not null default '[]', comment text not null default '', ratings text not null default '[]', written integer,
+    repeat_of integer, created real not null);
+create unique index one_judgement_each on judgements(comparison, annotator) where repeat_of is null;
+create unique index one_repeat_each on judgements(repeat_of) where repeat_of is not null;
+insert into judgements(comparison, annotator, state, ranking, shown, source, rubric, seconds, created)
+    select id, annotator, state, coalesce(ranking, '[]'), shown, source, rubric, seconds, coalesce(judged, created)
+    from comparisons where state in ('judged', 'bad', 'skipped');
+alter table comparisons drop column ranking;
+alter table comparisons drop column source;
+alter table comparisons drop column annotator;
+alter table comparisons drop column rubric;
+alter table comparisons drop column seconds;
+alter table comparisons drop column judged;
+"""
+DESK = """
+create table holds(holder text primary key, annotator text not null, comparison integer not null, repeat_of integer, until real not null);
+create index holds_by_comparison on holds(comparison);
+create index judgements_by_annotator on judgements(annotator);
+alter table comparisons add column doubt real not null default 0;
+create table settings(name text primary key, value text not null);
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS, JUDGEMENTS, DESK)  # versions 2, 3, ...

@@ -17,10 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import DiskFull, LabError, NotFound
-from workbench.records import OVER, Comparison, CorpusEntry, Messages, Reply, Run
+from workbench.records import OVER, Comparison, CorpusEntry, Judgement, Messages, Reply, Run, run_of
 from workbench.schema import FIRST, LATER
 
 VERSION = 1 + len(LATER)
+LAST = 2**53  # no run has that many steps
+# Rows are ordered by run, key, step: one reach per key, so that the last steps of a long run cost no more than those of a short one.
+LOGGED = """
+with recursive keys(key) as (select min(key) from metrics where run=?1 union all
+    select (select min(key) from metrics where run=?1 and key>keys.key) from keys where keys.key is not null)
+select m.step, m.key, m.value from keys cross join metrics m on m.run=?1 and m.key=keys.key and m.step>?2 and m.step<=?3 order by m.step, m.key
+"""
 
 
 class Store:
@@ -52,10 +59,11 @@ class Store:
         return db
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it or nothing."""
+    def write(self, is_precious: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or nothing. What is precious (a person's work) survives even a power cut from here on."""
         db = self.connect()
         try:
+            db.execute(f"pragma synchronous={'full' if is_precious else 'normal'}")
             db.execute("begin immediate")
             yield db
             db.execute("commit")
@@ -85,7 +93,8 @@ class Store:
         return self.run(name)
 
     def run(self, name: str) -> Run:
-        rows = self.read("select * from runs where id = ?", name)
+        """A run by its name, or by that of the adapter of one of its steps. Raises NotFound."""
+        rows = self.read("select * from runs where id = ?", run_of(name))
         if not rows:
             there = ", ".join(r["id"] for r in self.read("select id from runs order by created")) or "none yet"
             raise NotFound(f"no run {name!r}; there are: {there}")
@@ -162,6 +171,8 @@ class Store:
             db.execute("delete from rollouts where run=? and step>?", (name, step))
             db.execute("delete from revisions where run=? and step>?", (name, step))
             db.execute("delete from comparisons where run=? and json_extract(settings, '$.step')>?", (name, step))
+            for table in ("replies", "judgements"):  # or they would stand beside the next comparison of that number
+                db.execute(f"delete from {table} where comparison not in (select id from comparisons)")
             db.execute("update runs set step=?, saved_step=? where id=?", (step, step, name))
 
     def summarise(self, name: str, summary: Mapping[str, Any]) -> None:
@@ -178,9 +189,9 @@ class Store:
 
     # --- metrics and samples
 
-    def metrics(self, name: str, after: int = -1) -> list[tuple[int, str, float | None]]:
+    def metrics(self, name: str, after: int = -1, until: int = LAST) -> list[tuple[int, str, float | None]]:
         """(step, key, value) after a step, oldest first."""
-        return [tuple(row) for row in self.read("select step, key, value from metrics where run=? and step>? order by step, key", name, after)]
+        return [tuple(row) for row in self.read(LOGGED, name, after, until)]
 
     def values_at(self, name: str, key: str, steps: Sequence[int]) -> dict[int, float]:
         """One metric at some steps; those without a figure are left out."""
@@ -193,9 +204,9 @@ class Store:
         with self.write() as db:
             db.executemany("insert or replace into samples values(?,?,?,?,?,?)", rows)
 
-    def samples(self, name: str, after: int = -1) -> list[dict[str, Any]]:
+    def samples(self, name: str, after: int = -1, until: int = LAST) -> list[dict[str, Any]]:
         """Rows with step, place, prompt (messages), reply (text) and record (numbers per sample)."""
-        rows = self.read("select step, place, prompt, reply, record from samples where run=? and step>? order by step, place", name, after)
+        rows = self.read("select step, place, prompt, reply, record from samples where run=? and step>? and step<=? order by step, place", name, after, until)
         return [{**dict(row), "prompt": json.loads(row["prompt"]), "record": json.loads(row["record"])} for row in rows]
 
     # --- comparisons
@@ -204,19 +215,20 @@ class Store:
         """Adds comparisons in one transaction.
 
         Each row has kind, prompt, shown, state and replies (a list of {adapter, text, tokens, finished, record}); it may have
-        run, round, settings, ranking, source, annotator, rubric.
+        run, round, settings; ranking with source and annotator.
         """
         ids, now = [], time.time()
         with self.write() as db:
             for row in rows:
-                ranking = row.get("ranking")
                 cursor = db.execute(
-                    "insert into comparisons(kind, run, round, prompt, settings, shown, state, ranking, source, annotator, rubric, created, judged)"
-                    " values(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    "insert into comparisons(kind, run, round, prompt, settings, shown, state, created) values(?,?,?,?,?,?,?,?)",
                     (row["kind"], row.get("run", ""), row.get("round", 1), json.dumps(row["prompt"]), json.dumps(row.get("settings", {})),
-                     json.dumps(row["shown"]), row["state"], json.dumps(ranking) if ranking else None, row.get("source", ""),
-                     row.get("annotator", ""), row.get("rubric", ""), now, now if ranking else None))
+                     json.dumps(row["shown"]), row["state"], now))
                 ids.append(cursor.lastrowid)
+                if row.get("ranking"):
+                    db.execute("insert into judgements(comparison, annotator, state, ranking, shown, source, created) values(?,?,?,?,?,?,?)",
+                               (cursor.lastrowid, row.get("annotator", ""), row["state"], json.dumps(row["ranking"]), json.dumps(row["shown"]),
+                                row.get("source", ""), now))
                 db.executemany("insert into replies values(?,?,?,?,?,?,?)", [
                     (cursor.lastrowid, place, r["adapter"], r.get("text", ""), r.get("tokens", 0), int(r.get("finished", False)),
                      json.dumps(r.get("record", {}))) for place, r in enumerate(row["replies"])])
@@ -226,12 +238,19 @@ class Store:
         """Comparisons that meet a condition on the table's columns. `where` is the caller's own text, never a user's."""
         order = "desc" if newest else "asc"
         rows = self.read(f"select * from comparisons where {where} order by id {order} limit {int(limit)}", *values)
-        found: dict[int, list[Reply]] = {row["id"]: [] for row in rows}
-        for start in range(0, len(rows), 500):
-            part = [row["id"] for row in rows[start:start + 500]]
-            for r in self.read(f"select * from replies where comparison in ({','.join('?' * len(part))}) order by comparison, place", *part):
-                found[r["comparison"]].append(Reply(r["adapter"], r["text"], r["tokens"], bool(r["finished"]), json.loads(r["record"])))
-        return [as_comparison(row, found[row["id"]]) for row in rows]
+        replies: dict[int, list[Reply]] = {row["id"]: [] for row in rows}
+        judgements: dict[int, list[Judgement]] = {row["id"]: [] for row in rows}
+        for r in self._of("replies where", [*replies], "place"):
+            replies[r["comparison"]].append(Reply(r["adapter"], r["text"], r["tokens"], bool(r["finished"]), json.loads(r["record"])))
+        for r in self._of("judgements where repeat_of is null and", [*judgements], "id"):
+            judgements[r["comparison"]].append(as_judgement(r))
+        return [as_comparison(row, replies[row["id"]], judgements[row["id"]]) for row in rows]
+
+    def _of(self, table: str, numbers: Sequence[int], order: str) -> Iterator[sqlite3.Row]:
+        """The rows of a table that belong to comparisons; a statement takes so many values at most."""
+        for start in range(0, len(numbers), 500):
+            part = numbers[start:start + 500]
+            yield from self.read(f"select * from {table} comparison in ({','.join('?' * len(part))}) order by comparison, {order}", *part)
 
     def comparison(self, number: int) -> Comparison:
         found = self.comparisons("id = ?", number)
@@ -242,14 +261,6 @@ class Store:
     def count_comparisons(self, kind: str) -> dict[str, int]:
         """How many comparisons of a kind are in each state."""
         return {r["state"]: r["n"] for r in self.read("select state, count(*) n from comparisons where kind=? group by state", kind)}
-
-    def set_judgement(self, number: int, state: str, ranking: list[list[int]] | None, **who: Any) -> None:
-        """Stores a judgement (state judged, skipped or bad), or takes it back (state ready, ranking None)."""
-        now = time.time() if state != "ready" else None
-        with self.write() as db:
-            db.execute("update comparisons set state=?, ranking=?, source=?, annotator=?, rubric=?, seconds=?, judged=? where id=?",
-                       (state, json.dumps(ranking) if ranking is not None else None, who.get("source", ""), who.get("annotator", ""),
-                        who.get("rubric", ""), who.get("seconds"), now, number))
 
     def set_comparison_state(self, number: int, state: str, error: str = "") -> None:
         with self.write() as db:
@@ -267,6 +278,10 @@ class Store:
             db.execute("insert or replace into corpora values(?,?,?,?,?,?,?,?)",
                        (entry.name, entry.shape, entry.format, entry.source, entry.usable, entry.rejected, entry.notes, entry.created))
 
+    def drop_corpus(self, name: str) -> None:
+        with self.write() as db:
+            db.execute("delete from corpora where name=?", (name,))
+
     def corpora(self) -> list[CorpusEntry]:
         return [CorpusEntry(**dict(row)) for row in self.read("select * from corpora order by created")]
 
@@ -276,8 +291,15 @@ def as_run(row: sqlite3.Row) -> Run:
     return Run(**{**values, "summary": json.loads(values["summary"])})
 
 
-def as_comparison(row: sqlite3.Row, replies: list[Reply]) -> Comparison:
+def as_comparison(row: sqlite3.Row, replies: list[Reply], judgements: list[Judgement]) -> Comparison:
     values = dict(row)
-    for key in ("prompt", "settings", "shown", "ranking"):
-        values[key] = json.loads(values[key]) if values[key] is not None else None
-    return Comparison(**values, replies=replies)
+    for key in ("prompt", "settings", "shown"):
+        values[key] = json.loads(values[key])
+    return Comparison(**values, replies=replies, judgements=judgements)
+
+
+def as_judgement(row: sqlite3.Row) -> Judgement:
+    values = dict(row)
+    for key in ("ranking", "shown", "tags", "ratings"):
+        values[key] = json.loads(values[key])
+    return Judgement(**values)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.errors import CorpusError
-from workbench.records import Comparison
+from workbench.records import Comparison, Judgement
 
 Z95 = 1.959964  # the normal quantile of a two-sided 95 % interval
 
@@ -63,13 +63,14 @@ def wilson(wins: float, n: int) -> tuple[float | None, float | None]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def first_side_rate(comparisons: Sequence[Comparison]) -> float | None:
+def first_side_rate(judgements: Sequence[Judgement]) -> float | None:
     """How often the reply shown first is ranked best; best together with others counts its share. By chance: 1 in k."""
-    best = [(c.shown[0], c.ranking[0]) for c in comparisons if c.state == "judged" and c.ranking]
+    best = [(each.shown[0], next(group for group in each.ranking if group != [each.written]))  # their own reply was not shown
+            for each in judgements if each.state == "judged" and each.shown]
     return sum((first in group) / len(group) for first, group in best) / len(best) if best else None
 
 
-def pace_seconds(comparisons: Sequence[Comparison]) -> float | None:
+def pace_seconds(judgements: Sequence[Judgement]) -> float | None:
     """The median time of a judgement."""
-    times = [c.seconds for c in comparisons if c.seconds is not None]
+    times = [each.seconds for each in judgements if each.seconds is not None]
     return statistics.median(times) if times else None

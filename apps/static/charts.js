@@ -8,7 +8,10 @@ wb.Chart = class {
     this.empty = wb.el("p", "wb-empty", spec.about);
     const head = wb.el("div", "wb-chart-head", null, wb.el("strong", "", spec.title));
     const first = metrics[spec.keys[0]];
-    head.append(wb.tip(first.help, first.healthy));
+    head.append(wb.tip(first.help, first.healthy + this.limits()));
+    this.verdict = wb.el("span", "wb-verdict-chip", "");
+    this.verdict.hidden = true;
+    head.append(this.verdict);
     this.legend = wb.el("span", "wb-legend");
     head.append(this.legend);
     for (const key of spec.keys) {
@@ -24,30 +27,80 @@ wb.Chart = class {
   }
 
   colours() {
+    const style = getComputedStyle(document.body);
+    return { ...wb.Chart.palette(), ...this.decor(style.getPropertyValue("--block-background-fill"), style.getPropertyValue("--body-text-color-subdued")) };
+  }
+
+  static palette() {
     const style = getComputedStyle(document.body), line = style.getPropertyValue("--border-color-primary"), text = style.getPropertyValue("--body-text-color-subdued");
     const ground = style.getPropertyValue("--block-background-fill");
     const axis = (name) => ({ [`${name}.gridcolor`]: line, [`${name}.linecolor`]: line, [`${name}.tickfont.color`]: text });
-    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)", ...this.decor(ground, text) };
+    return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)" };
   }
 
   // Changed knobs as thin lines with a label; what a fork has from its parent lies under a veil.
   decor(ground, text) {
-    const { changes, until } = this.course || { changes: [], until: 0 }, at = new Map(), whole = { yref: "paper", y0: 0, y1: 1 };
+    const { changes, until, star } = this.course || { changes: [], until: 0, star: null }, at = new Map(), whole = { yref: "paper", y0: 0, y1: 1 };
     for (const one of changes) if (one.is_reached) at.set(one.step, [...(at.get(one.step) || []), one.label.replaceAll("<", "&lt;")]);
     const lines = [...at.keys()].map((step) => ({ type: "line", ...whole, x0: step, x1: step, line: { color: text, width: 1, dash: "dot" } }));
     const veil = until ? [{ type: "rect", ...whole, x0: 0, x1: until, fillcolor: ground, opacity: 0.6, line: { width: 0 }, layer: "above" }] : [];
+    const green = this.good(), healthy = green ? [{ type: "rect", xref: "paper", x0: 0, x1: 1, y0: green[0], y1: green[1], fillcolor: "#2f9e63", opacity: 0.1, line: { width: 0 }, layer: "below" }] : [];
+    if (star && this.spec.keys.includes("gold")) at.set(star, [...(at.get(star) || []), "★ best gold"]), lines.push({ type: "line", ...whole, x0: star, x1: star, line: { color: "#2f74d0", width: 1, dash: "dot" } });
     let row = 0; // labels of near neighbours stand below each other
     const shift = (names) => (row = row + names.length > 6 ? names.length : row + names.length, -10 * (row - names.length));
     const label = { yref: "paper", y: 1, yanchor: "top", xanchor: "left", align: "left", showarrow: false, font: { size: 9, color: text }, captureevents: false };
-    return { shapes: [...veil, ...lines], annotations: [...at].map(([step, names]) => ({ ...label, x: step, yshift: shift(names), text: names.join("<br>") })) };
+    return { shapes: [...veil, ...lines, ...healthy], annotations: [...at].map(([step, names]) => ({ ...label, x: step, yshift: shift(names), text: names.join("<br>") })) };
   }
 
-  mark(course) {
-    const kept = course && { changes: course.changes.filter((one) => one.is_reached), until: course.until }, seen = JSON.stringify(kept);
+  mark(course, star) {
+    const kept = (course || star) && { changes: (course ? course.changes : []).filter((one) => one.is_reached), until: course ? course.until : 0, star }, seen = JSON.stringify(kept);
     if (seen === this.seenCourse) return;
     this.seenCourse = seen;
     this.course = kept;
     if (this.drawn) Plotly.relayout(this.plot, this.colours());
+  }
+
+  // The healthy band as limits now: some are relative to where the run began.
+  edges() {
+    const good = this.spec.good, first = this.series[0].y.find((value) => value !== null && value !== undefined);
+    if (!good || first === undefined) return null;
+    const move = { "": (edge) => edge, times: (edge) => edge * first, plus: (edge) => edge + first }[good.of];
+    return [good.low === null ? -Infinity : move(good.low), good.high === null ? Infinity : move(good.high)];
+  }
+
+  // The band as far as the curve is near it: an axis that showed all of it would flatten the curve.
+  good() {
+    const edges = this.edges();
+    if (!edges) return null;
+    const [least, most] = this.spec.span || this.reach(), room = 0.35 * (most - least || Math.abs(most) || 1);
+    const low = Math.max(edges[0], this.spec.span ? least : least - room), high = Math.min(edges[1], this.spec.span ? most : most + room);
+    return low < high ? [low, high] : null;
+  }
+
+  reach() {
+    let least = Infinity, most = -Infinity;
+    for (const one of this.series) for (const value of one.y) if (value !== null) (least = Math.min(least, value)), (most = Math.max(most, value));
+    return [least, most];
+  }
+
+  limits() {
+    const good = this.spec.good;
+    if (!good) return "";
+    const edge = (value) => ({ "": number(value), times: `${number(value)} times the start`, plus: `the start ${value < 0 ? "−" : "+"} ${number(Math.abs(value))}` })[good.of], { number } = wb;
+    const span = good.low === null ? `up to ${edge(good.high)}` : good.high === null ? `from ${edge(good.low)} up` : `${edge(good.low)} to ${edge(good.high)}`;
+    return ` Green band: ${span} (${good.why}).`;
+  }
+
+  // Whether the chart's first curve lies in its band, and since when it does not; one odd step is no verdict.
+  judge() {
+    const edges = this.edges(), { x, y } = this.series[0];
+    this.verdict.hidden = !edges || x.length < 3;
+    if (this.verdict.hidden) return;
+    const side = (value) => (value === null ? 0 : value < edges[0] ? -1 : value > edges[1] ? 1 : 0), now = side(y.at(-1)) && side(y.at(-1)) === side(y.at(-2)) ? side(y.at(-1)) : 0;
+    let at = y.length - 1;
+    while (now && at > 0 && side(y[at - 1]) === now) at--;
+    wb.put(this.verdict, now ? `${now < 0 ? "below" : "above"} its band since step ${x[at]}` : "healthy");
+    this.verdict.dataset.verdict = now ? "odd" : "well";
   }
 
   layout() {
@@ -66,6 +119,7 @@ wb.Chart = class {
       return {
         x: [...one.x], y: [...one.y], name: this.metrics[one.key].title, type: "scatter", mode: !edge && one.x.length <= 40 ? "lines+markers" : "lines",
         line: { color: colour, width: edge ? 0 : 2 }, marker: { size: 4, color: colour }, hovertemplate: "%{y:.4~g}",
+        ...(this.spec.isStacked ? { stackgroup: "whole", fillcolor: colour.slice(0, 7) + "55", line: { color: colour, width: 1 }, mode: "lines" } : {}),
         ...(one.key === high ? { fill: "tonexty", fillcolor: colour.slice(0, 7) + "26" } : {}),
       };
     });
@@ -74,6 +128,8 @@ wb.Chart = class {
   clear() {
     for (const one of this.series) one.x = [], one.y = [];
     this.box.classList.remove("wb-has");
+    this.verdict.hidden = true;
+    this.band = "";
     if (this.drawn) Plotly.react(this.plot, this.traces(), this.plot.layout);
     this.fit();
   }
@@ -92,14 +148,24 @@ wb.Chart = class {
     const isMany = this.series.some((one) => one.x.length > 60);
     if (this.drawn) Plotly.extendTraces(this.plot, { x: xs, y: ys }, which);
     if (this.drawn && isMany && !this.isPlain) Plotly.restyle(this.plot, { mode: "lines" }), (this.isPlain = true);
-    else this.fit();
+    else if (!this.drawn) this.fit();
+    this.judge();
+    const band = JSON.stringify((this.good() || []).map((edge) => Number(edge.toPrecision(2))));
+    if (this.drawn && band !== this.band) (this.band = band), Plotly.relayout(this.plot, this.colours());
   }
 
   // Plotly cannot measure a hidden tab: it draws when there is a width for the first time.
   fit() {
     if (this.plot.clientWidth < 40) return;
-    if (this.drawn) return Plotly.Plots.resize(this.plot);
+    if (this.drawn) return this.plot.clientWidth !== this.width && ((this.width = this.plot.clientWidth), Plotly.Plots.resize(this.plot));
+    if (!this.isDue) (this.isDue = true), wb.later(() => this.draw());
+  }
+
+  draw() {
+    this.isDue = false;
+    if (this.plot.clientWidth < 40) return;
     this.drawn = true;
+    this.width = this.plot.clientWidth;
     // Plotly 4 offers to upload a chart to its makers' servers unless told otherwise.
     const local = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: false };
     Plotly.newPlot(this.plot, this.traces(), this.layout(), { ...local, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "zoom2d", "pan2d"] });

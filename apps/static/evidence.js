@@ -79,7 +79,8 @@ function worstOnes(rows) {
 
 const tick = wb.poll(element, async () => {
   const found = await server.worth_figures({ run: wanted }), now = JSON.stringify(found);
-  if (found.error || now === seen) return 4000;
+  const wait = found.over ? 15000 : 4000;
+  if (found.error || now === seen) return wait;
   root.hidden = !found.run;
   if (!found.run) return 4000;
   margins(found.margins);
@@ -89,6 +90,6 @@ const tick = wb.poll(element, async () => {
   annotators(found.annotators);
   worstOnes(found.worst);
   seen = now;
-  return 4000;
+  return wait;
 });
 document.addEventListener("wb-run", (event) => ((wanted = event.detail), tick()));

@@ -11,7 +11,7 @@ wb.Figure = class {
   }
 
   colours() {
-    return wb.Chart.prototype.colours.call(this);
+    return wb.Chart.palette();
   }
 
   show(said, traces, layout) {
@@ -26,6 +26,11 @@ wb.Figure = class {
     };
     this.isDrawn = false;
     this.fit();
+  }
+
+  clear() {
+    this.traces = null;
+    this.plot.hidden = true;
   }
 
   // Plotly cannot measure a hidden tab: it draws when there is a width for the first time.

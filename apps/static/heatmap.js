@@ -21,7 +21,6 @@ wb.Heatmap = class {
       this.choices.append(choice);
     }
     this.sentence = wb.el("p", "wb-faint wb-sentence");
-    this.prompt = wb.el("p", "wb-prompt");
     this.text = wb.el("div", "wb-tokens");
     this.text.setAttribute("role", "listbox");
     this.text.setAttribute("aria-orientation", "horizontal");
@@ -32,7 +31,7 @@ wb.Heatmap = class {
     this.facts = wb.el("div", "wb-facts wb-number");
     this.told = wb.el("div", "wb-told", null, this.head, this.facts);
     this.told.setAttribute("role", "status");
-    this.box = wb.el("article", "wb-card wb-heatmap", null, this.prompt, wb.el("div", "wb-row", null, this.choices, this.scale), this.sentence, this.text, this.told);
+    this.box = wb.el("article", "wb-card wb-heatmap", null, wb.el("div", "wb-row", null, this.choices, this.scale), this.sentence, this.text, this.told);
     this.text.addEventListener("pointerover", (event) => event.target.dataset.at && this.tell(Number(event.target.dataset.at)));
     this.text.addEventListener("pointerleave", () => this.tell(this.at));
     this.text.addEventListener("click", (event) => event.target.dataset.at && this.go(Number(event.target.dataset.at)));
@@ -42,7 +41,6 @@ wb.Heatmap = class {
 
   show(found) {
     this.found = found;
-    wb.put(this.prompt, found.prompt);
     this.tokens = found.pieces.map((piece, at) => {
       const token = wb.el("span", "wb-token", this.shown(piece, at));
       token.classList.toggle("wb-mark", !piece);
@@ -52,8 +50,9 @@ wb.Heatmap = class {
     });
     this.text.replaceChildren(...this.tokens);
     if (found.finish === "cut") this.text.append(wb.el("span", "wb-faint", " … cut off"));
+    for (const choice of this.choices.children) choice.hidden = !found.figures[choice.dataset.quantity];
     this.select(0);
-    this.paint(this.quantity);
+    this.paint(found.figures[this.quantity] ? this.quantity : "kl");
   }
 
   // A line break must be seen to be pointed at; a token without text is a stop, or a part of a character.
@@ -96,7 +95,7 @@ wb.Heatmap = class {
     wb.put(this.head, `${at + 1} of ${pieces.length}  “${pieces[at] ? pieces[at].replaceAll("\n", "↵") : this.tokens[at].textContent}”`);
     this.head.title = `token id ${ids[at]}`;
     const facts = [["advantage", "advantage", signed], ["value", "value", signed], ["return", "return", signed], ["reward", "reward", signed],
-      ["kl", "KL", signed], ["shift", "shift", (v) => (v === null ? "–" : `${signed(100 * v)} points`)], ["policy", "policy", percent], ["reference", "SFT", percent]];
+      ["kl", "KL", signed], ["shift", "shift", (v) => (v === null ? "–" : `${signed(100 * v)} points`)], ["policy", "policy", percent], ["reference", "SFT", percent]].filter(([name]) => figures[name]);
     this.facts.replaceChildren(...facts.map(([name, title, form]) => {
       const fact = wb.el("span", "", null, wb.el("small", "wb-faint", title), wb.el("b", "", form(figures[name][at])));
       fact.classList.toggle("wb-on", name === this.quantity);

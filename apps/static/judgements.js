@@ -10,15 +10,15 @@ function when(seconds) {
   return minutes < 60 ? `${Math.round(minutes)} min ago` : new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
-async function takeBack(id) {
-  const answer = await server.rank_undo({ id });
+async function takeBack(id, comparison) {
+  const answer = await server.rank_undo({ judgement: id, ...wb.judge() });
   if (answer.error) return root.prepend(el("p", "wb-trouble", answer.error));
-  document.dispatchEvent(new CustomEvent("wb-bring-back", { detail: id }));
+  document.dispatchEvent(new CustomEvent("wb-bring-back", { detail: comparison }));
   load();
 }
 
 function row(judged) {
-  const undo = button("Take back", "", () => takeBack(judged.id));
+  const undo = button("Take back", "", () => takeBack(judged.id, judged.comparison));
   undo.setAttribute("aria-label", `Take back judgement ${judged.id}`);
   return [when(judged.judged), el("span", "", judged.annotator + " ", chip(judged.source === "simulated" && "simulated")), el("b", "", judged.verdict),
     short(judged.prompt, 70), el("span", "", null, chip(judged.adapter), document.createTextNode(" " + short(judged.best, 90))), undo];

@@ -1,6 +1,6 @@
 // A run as it goes: a line of state, tiles, charts and samples. Asks the server for what is new since the last step it has.
 const { el, put, number, clock } = wb, spec = props.spec, root = element.querySelector(".wb");
-let wanted = wb.asked("run"), have = "", stage = props.stage, to = -1, charts = [], tiles = {};
+let wanted = wb.asked("run"), have = "", stage = props.stage, to = -1, charts = [], tiles = {}, looks = [], tags = {}, kept = {};
 
 const picker = el("select", "wb-picker"), state = wb.state(""), line = el("span", "wb-number wb-line"), trouble = el("p", "wb-trouble"), said = el("p", "wb-bad-text"), track = el("div", "wb-track", null, el("i"));
 picker.setAttribute("aria-label", "Run to show");
@@ -12,15 +12,16 @@ const resume = wb.button("Resume", "", () => act({ verb: "resume" }));
 resume.hidden = true;
 resume.title = "Goes on from the last checkpoint.";
 const more = el("div", "wb-grid"), fold = el("details", "", null, el("summary", "", "More curves"), more);
-const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), rollouts = new wb.Rollouts(server);
+const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples(server), overdone = new wb.Overdone(server);
 const health = new wb.Health((rule) => act({ verb: "remedy", rule }));
 const act = async (question) => {
   const done = await server.act({ ...question, run: have });
   said.className = done.error ? "wb-bad-text" : "wb-said";
-  said.replaceChildren(done.error || done.said || "", ...(done.runs || []).flatMap((run) => [" ", wb.link(`Show ${run}`, stage, run)]));
+  said.replaceChildren(done.error || done.said || "", ...(done.runs || []).flatMap((run) => [" ", wb.link(`Show ${run}`, stage, run)]),
+    ...(done.runs?.length ? [" ", wb.button("Compare them", "wb-link", () => wb.compare([have, ...done.runs.filter((run) => run !== have)]))] : []));
   tick();
 }, steer = new wb.Steer(act);
-root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, samples.box, rollouts.box, fold);
+root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, overdone.box, samples.box, fold);
 
 function furnish(name) {
   stage = name;
@@ -33,20 +34,21 @@ function furnish(name) {
     const meaning = spec.metrics[key], value = el("b", "wb-number", "–"), was = el("small", "wb-number", "");
     tiles[key] = { value, was, first: null };
     return el("div", "wb-tile", null, el("span", "wb-tile-head", null, el("span", "", meaning.title), wb.tip(meaning.help, meaning.healthy)),
-      el("span", "", null, value, meaning.unit ? el("em", "", " " + meaning.unit) : null), was);
+      el("span", "", null, value, meaning.unit === "share" ? null : el("em", "", " " + meaning.unit)), was);
   }));
-  samples.box.hidden = !["sft", "ppo"].includes(name);
-  rollouts.box.hidden = name !== "ppo" || props.is_now;
+  samples.box.hidden = !["sft", "ppo"].includes(name) || props.is_now;
+  overdone.box.hidden = name !== "ppo" || props.is_now;
 }
 
 function reset(found) {
   have = found.run;
   to = -1;
   if (found.stage && found.stage !== stage) furnish(found.stage);
-  else charts.forEach((chart) => chart.clear());
+  else charts.forEach((chart) => wb.later(() => chart.clear())); // behind what is still to be drawn
   for (const tile of Object.values(tiles)) tile.first = null, put(tile.value, "–"), put(tile.was, "");
+  looks = [];
   samples.clear();
-  rollouts.clear();
+  overdone.clear();
   health.clear();
   steer.clear();
 }
@@ -71,8 +73,12 @@ function pickers(found) {
 }
 
 async function look() {
-  const found = await server.poll({ stage: props.stage, run: wanted, have, after: to });
-  if (found.error) return put(line, found.error), 4000;
+  const answer = await server.poll({ stage: props.stage, run: wanted, have, after: to, looked: looks.at(-1) ?? -1, tags });
+  if (answer.error) return put(line, answer.error), 4000;
+  // What seldom changes is only sent when it did.
+  for (const part of Object.keys(answer.tags)) kept[part] = answer[part];
+  Object.assign(tags, answer.tags);
+  const found = { ...kept, ...answer };
   root.hidden = !props.picks && !found.run;
   if (found.reset) reset(found);
   pickers(found);
@@ -85,7 +91,7 @@ async function look() {
   trouble.hidden = !found.trouble;
   put(trouble, found.trouble);
   to = found.to;
-  for (const chart of charts) chart.add(found.series);
+  for (const chart of charts) wb.later(() => chart.add(found.series));
   for (const [key, tile] of Object.entries(tiles)) {
     const fresh = found.series[key];
     if (!fresh) continue;
@@ -96,10 +102,12 @@ async function look() {
   outcome.replaceChildren(...(found.result ? [wb.result(found.result)] : []));
   if (found.health) health.show(found.health);
   steer.show(found.steer);
-  for (const chart of charts) chart.mark(found.steer);
-  samples.update(found.run, found.samples);
-  rollouts.update(found.run, found.step);
-  return wb.LIVE.includes(found.state) ? 800 : 2500;
+  for (const chart of charts) chart.mark(found.steer, found.star);
+  looks = looks.concat(found.samples);
+  if (["sft", "ppo"].includes(stage)) samples.update(found.run, found.step, looks.length);
+  if (stage === "ppo") overdone.update(found.run, looks.length);
+  // A glance takes a second or two; asking more often than steps come would only cost bytes.
+  return wb.LIVE.includes(found.state) ? Math.min(2000, Math.max(800, 2000 * found.pace)) : 2500;
 }
 
 root.hidden = !props.picks;

@@ -21,12 +21,13 @@ function row(probe) {
 const tick = wb.poll(element, async () => {
   const found = await server.worth_said({ run: wanted });
   const now = JSON.stringify(found.probes);
-  if (found.error || now === seen) return 3000;
+  const wait = found.over ? 12000 : 3000;
+  if (found.error || now === seen) return wait;
   seen = now;
   const bad = found.probes.filter((probe) => probe.verdict === "bad").map((probe) => probe.title.toLowerCase());
   put(verdict, found.probes.length < 2 ? "" : bad.length ? `${found.run}: fooled by ${bad.join(", ")}` : `${found.run}: nothing tried fools it on most prompts`);
   list.replaceChildren(...found.probes.map(row));
   put(note, found.probes.length > 1 ? found.note : "When a reward model is done, it is shown here whether padding, lists, flattery or a refusal would fool it.");
-  return 3000;
+  return wait;
 });
 document.addEventListener("wb-run", (event) => ((wanted = event.detail), tick()));

@@ -44,5 +44,5 @@ function show(found) {
 const tick = wb.poll(element, async () => {
   const found = await server.look({});
   if (!found.error) show(found);
-  return run && run.is_live ? 1000 : 2000;
+  return 2000;
 });

@@ -1,9 +1,10 @@
 // All runs in a table; the chosen one with lineage and knobs. Its curves are the live panel below.
 const { el, put, clock } = wb, root = element.querySelector(".wb");
-let chosen = wb.asked("run"), sawRuns = "", sawDetail = "";
+let chosen = wb.asked("run"), sawRuns = "", sawDetail = "", tag = "", compared = [];
 const list = el("div", "wb-scroll"), detail = el("div", "wb-detail"), said = el("p", "wb-bad-text");
 const empty = el("p", "wb-faint", "No run yet. Every run you start, on any tab, in a notebook or on the command line, is listed here with what it came from and what it left behind.");
-root.append(list, empty, said, detail);
+const overlay = new wb.Overlay(server);
+root.append(list, empty, said, overlay.box, detail);
 
 const act = (verb, run) => async () => {
   const done = await server.act({ verb, run });
@@ -31,14 +32,33 @@ function names(runs) {
   return el("span", "wb-row", null, ...runs.map((run) => wb.button(run, "wb-link", () => choose(run))));
 }
 
+// Ticked runs are laid over each other; the colour of a line is its place in the order of ticking.
+function comparing(run) {
+  const box = Object.assign(el("input"), { type: "checkbox", checked: compared.includes(run.id) });
+  box.setAttribute("aria-label", `Compare ${run.id}`);
+  box.addEventListener("change", () => {
+    compared = box.checked ? [...compared, run.id] : compared.filter((one) => one !== run.id);
+    overlay.show(compared);
+  });
+  return box;
+}
+
+document.addEventListener("wb-compare", (event) => {
+  compared = event.detail.slice(0, 8);
+  sawRuns = tag = "";
+  overlay.show(compared);
+});
+
+const lasted = (run) => run.seconds ?? (run.started ? Date.now() / 1000 - run.started : null);
+
 function draw(runs) {
-  const rows = runs.map((run) => [wb.button(run.id, "wb-link", () => choose(run.id)), wb.state(run.state), run.step,
+  const rows = runs.map((run) => [comparing(run), wb.button(run.id, "wb-link", () => choose(run.id)), wb.state(run.state), run.step,
     run.started ? new Date(run.started * 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "–",
-    clock(run.seconds), names(run.from), run.headline]);
-  const made = wb.table(["run", "state", "step", "started", "took", "from", "headline"], rows);
+    clock(lasted(run)), names(run.from), run.headline]);
+  const made = wb.table(["", "run", "state", "step", "started", "took", "from", "headline"], rows);
   [...made.tBodies[0].rows].forEach((line, place) => {
     line.classList.toggle("wb-on", runs[place].id === chosen);
-    line.cells[1].firstChild.dataset.state = runs[place].state;
+    line.cells[2].firstChild.dataset.state = runs[place].state;
   });
   list.replaceChildren(made);
   list.hidden = !runs.length;
@@ -66,13 +86,15 @@ function describe(run) {
 }
 
 const tick = wb.poll(element, async () => {
-  const found = await server.look({ run: chosen });
+  const found = await server.look({ run: chosen, tag });
   if (found.error) return put(said, found.error), 4000;
-  const seconds = found.runs.map((run) => Math.round(run.seconds || 0));
-  const seen = JSON.stringify([chosen, found.runs.map((run) => ({ ...run, seconds: 0 })), seconds]);
+  if (compared.length > 1) overlay.look();
+  if (found.same) return 2000;
+  if (list.matches(":active")) return 300; // redrawing under the pointer would swallow a click
+  tag = found.tag;
+  const seen = JSON.stringify([chosen, found.runs]);
   if (!chosen && found.runs.length) choose(found.runs[0].id);
-  // Redrawing under the pointer would swallow a click, so only a change redraws.
-  if (seen !== sawRuns && !list.matches(":active")) draw(found.runs), (sawRuns = seen);
+  if (seen !== sawRuns) draw(found.runs), (sawRuns = seen);
   const more = JSON.stringify(found.detail);
   if (more !== sawDetail) detail.replaceChildren(...(found.detail ? describe(found.detail) : []));
   sawDetail = more;

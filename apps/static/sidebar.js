@@ -1,5 +1,6 @@
 // The sidebar: stages with their states; built once, then only texts and dots change.
 const { el, put } = wb, root = element.querySelector(".wb"), lines = {};
+let tag = "";
 const list = el("nav", "wb-stages"), foot = el("div", "wb-foot"), queue = el("p", "wb-faint"), home = el("code", "wb-home"), round = el("p", "wb-faint");
 list.setAttribute("aria-label", "Stages");
 foot.append(round, queue, el("p", "wb-faint", "Lab folder"), home);
@@ -11,26 +12,28 @@ function fold() {
   if (innerWidth < 700 && toggle && document.querySelector("#sidebar.open, #sidebar .open")) toggle.click();
 }
 
-function line(stage) {
-  const dot = el("i", "wb-dot"), text = el("small", "wb-number"), made = el("button", "wb-stage", null, dot, el("span", "", stage.title), text);
+function line(id, title) {
+  const dot = el("i", "wb-dot"), text = el("small", "wb-number"), made = el("button", "wb-stage", null, dot, el("span", "", title), text);
   made.type = "button";
-  made.addEventListener("click", () => (wb.open(stage.id), fold()));
+  made.addEventListener("click", () => (wb.open(id), fold()));
   list.append(made);
-  return (lines[stage.id] = { dot, text, made });
+  return (lines[id] = { dot, text, made });
 }
 
 wb.poll(element, async () => {
-  const found = await server.look({});
+  const found = await server.look({ tag });
   if (found.error) return 4000;
-  for (const stage of found.stages) {
-    const { dot, text, made } = lines[stage.id] || line(stage);
-    dot.dataset.state = stage.state;
-    made.title = `${stage.title}: ${stage.state}. ${stage.about}`;
-    put(text, stage.text);
+  if (found.same) return 3000;
+  tag = found.tag;
+  for (const [id, state, said, why] of found.stages) {
+    const { title, about } = props.about[id], { dot, text, made } = lines[id] || line(id, title);
+    dot.dataset.state = state;
+    made.title = `${title}: ${state}. ${why || about}`;
+    put(text, said);
   }
   put(round, `Round ${found.round}`);
   put(queue, found.queue.length ? `Queue: ${found.queue.slice(0, 4).join(", ")}${found.queue.length > 4 ? " ..." : ""}` : found.is_working ? "Worker is busy" : "Worker is idle");
   put(home, found.home);
-  return 2000;
+  return 3000;
 });
 fold();

@@ -75,6 +75,20 @@ window.wb = (() => {
     return tick;
   }
 
+  // One job after another, each in a task of its own: a page that draws eight charts at once would stand still.
+  const jobs = [];
+  function later(job) {
+    if (jobs.push(job) === 1) setTimeout(next);
+  }
+  function next() {
+    try {
+      jobs[0]();
+    } finally {
+      jobs.shift();
+      if (jobs.length) setTimeout(next);
+    }
+  }
+
   function address(changes) {
     const url = new URL(location);
     for (const [key, value] of Object.entries(changes)) value ? url.searchParams.set(key, value) : url.searchParams.delete(key);
@@ -123,6 +137,12 @@ window.wb = (() => {
 
   function link(text, tab, run) {
     return button(text, "wb-link", () => open(tab, run));
+  }
+
+  // Opens the Runs tab with these runs laid over each other.
+  function compare(runs) {
+    open("runs", runs[0]);
+    document.dispatchEvent(new CustomEvent("wb-compare", { detail: runs }));
   }
 
   function state(name) {
@@ -183,5 +203,5 @@ window.wb = (() => {
   for (const event of ["error", "unhandledrejection"]) addEventListener(event, heal);
   setTimeout(() => stands() && sessionStorage.removeItem("wb-heal"), 15000);
 
-  return { LIVE, el, button, put, number, clock, tip, shows, poll, asked, noteTab, noteRun, select, open, link, state, table, result, sure };
+  return { LIVE, el, button, put, number, clock, tip, shows, poll, later, asked, noteTab, noteRun, select, open, link, compare, state, table, result, sure };
 })();

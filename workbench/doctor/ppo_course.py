@@ -71,7 +71,7 @@ def paid_by_length(case: Case) -> Sign | None:
     since = trace.first_when("length_score", lambda value: value > 0.5) or trace.steps
     figures = {"length_score": link, "reply_tokens": trace.recent("reply_tokens", 3), "reply_tokens at the start": start}
     # Where a judge that PPO never sees likes the longer replies better as well, length is not all that is paid for.
-    price = {"length_penalty": max(0.0, trace.typical("length_slope", trace.steps))} if trace.has("length_slope") else {}
+    price = {"length_penalty": max(0.0, trace.highest("length_slope", 3))} if trace.has("length_slope") else {}
     return Sign(since, figures, "info" if link <= 0.8 and gold_rises(trace) else "warn", price)
 
 

@@ -15,15 +15,13 @@ from workbench.corpus import Prompt
 from workbench.engine import maths, sampling
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator, parts, permutation
-from workbench.chat import Encoded
-from workbench.engine.reading import loss_on
+from workbench.engine.reading import perplexity
 from workbench.engine.rollout import closed, score_tokens
 from workbench.engine.sampling import Replies
 from workbench.engine.step import State, Step
 from workbench.recipes import EvaluateRecipe
 
 LEAVES = ""
-LONGEST_TEXT = 512  # tokens of a text that count for perplexity
 
 
 def inputs(recipe: EvaluateRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
@@ -118,11 +116,3 @@ def table(recipe: EvaluateRecipe, rows: Sequence[Mapping[str, Any]], is_simulate
             "gold_gain": float(gain.mean()), "gold_gain_se": float(gain.std()) / math.sqrt(count),
             "gold_gain_sd": float(gain.mean() / golds[1].std())}
     return found
-
-
-def perplexity(backbone: Backbone, role: str, texts: Sequence[str]) -> float:
-    """exp of the mean loss per token of plain text outside the domain: rises when a model forgets."""
-    rows = [backbone.chat.tokens(text)[:LONGEST_TEXT] for text in texts]
-    return math.exp(loss_on(backbone, role, [Encoded(ids, [0] + [1] * (len(ids) - 1)) for ids in rows], 8))
-
-

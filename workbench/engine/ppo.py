@@ -16,7 +16,7 @@ from torch import Tensor
 from workbench import packs
 from workbench.annotator import Annotator
 from workbench.corpus import Prompt
-from workbench.engine import maths, recording, sampling, scoring
+from workbench.engine import looks, maths, recording, sampling, scoring
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import batch_at, generator, parts, permutation
 from workbench.engine.rollout import (
@@ -33,42 +33,41 @@ from workbench.engine.rollout import (
     take,
 )
 from workbench.engine.sampling import Replies
-from workbench.engine.step import Sample, State, Step, gathered, picked
+from workbench.engine.looks import NOTHING, Aside
+from workbench.engine.scoring import rate, reward_roles
+from workbench.engine.step import State, Step, gathered, picked
 from workbench.engine.stepper import Stepper
 from workbench.engine.vitals import moved, vitals, weighed
 from workbench.recipes import PpoRecipe
-from workbench.rewards import runs
 
 LEAVES = "policy"
-SAMPLES = 4
+TOLD = ("reward", "score", "kl_seq", "reply_tokens", "gold", "held_score", "held_gold", "text_perplexity", "choice_accuracy", "refusal_rate")
 SHARED_VALUE_WEIGHT = 0.1
 ROLLOUT_ORDER = 0  # the first epoch takes the replies as they were scored: same micro-batches, so the first ratio is exactly 1
 
 
 def inputs(recipe: PpoRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
-    return {"prompts": find(recipe.prompts, "prompts"), "fixed": find(recipe.prompts, "prompts", True)[:SAMPLES], "judge": packs.judge(recipe.prompts)}
+    return {"prompts": find(recipe.prompts, "prompts"), "aside": looks.aside(recipe, find), "judge": packs.judge(recipe.prompts)}
 
 
 def load(recipe: PpoRecipe, backbone: Backbone, adapters: Path) -> None:
     backbone.load("sft", adapters / recipe.sft)
     backbone.copy("policy", of="sft")
     scoring.load(recipe.reward, backbone, adapters, roles := reward_roles(recipe))
+    if recipe.gold:
+        backbone.load("gold", adapters / recipe.gold)
     first = next(iter(roles.values()), "")
     if recipe.value == "own":
         backbone.copy("value", of=first or "sft")
     backbone.add_head("value", recipe.seed, copy_of=first if recipe.value == "own" else "")
 
 
-def reward_roles(recipe: PpoRecipe) -> dict[str, str]:
-    """The role of every reward run that is asked: "reward", then "reward_2" and so on."""
-    return {run: f"reward_{place}" if place > 1 else "reward" for place, run in enumerate(runs(recipe.reward), start=1)}
-
-
-def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixed: Sequence[Prompt] = (),
+def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], aside: Aside = NOTHING,
           judge: Annotator | None = None, state: State | None = None) -> Generator[Step, PpoRecipe | None, None]:
     """One Step per batch of replies. What the `judge` (a pack's scoring rule) says is only watched, never trained on.
 
-    A recipe that is sent in holds from the next step on; only its live knobs may differ.
+    The look of step 1 is taken before it: that is the SFT policy. Every other one shows the policy as its step leaves it, which is
+    what the checkpoint of that step holds. A recipe that is sent in holds from the next step on; only its live knobs may differ.
     """
     updates = recipe.steps * recipe.epochs * (recipe.batch // recipe.minibatch)
     policy = Stepper(backbone, "policy", recipe.lr, updates)
@@ -79,8 +78,7 @@ def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixe
         policy.set_tensors(picked(state.tensors, "policy_stepper"))
         value.set_tensors(picked(state.tensors, "value_stepper"))
     for index in range(state.step + 1 if state else 1, recipe.steps + 1):
-        looks = index in (1, recipe.steps) or index % recipe.sample_every == 0
-        samples = speak(backbone, recipe, fixed, judge) if looks and fixed else []
+        samples, seen = looks.look(backbone, recipe, aside, judge, is_first=True) if index == 1 else ([], {})
         batch = batch_at(prompts, index - 1, recipe.batch, recipe.seed)
         rollout, numbers = collect(backbone, batch, recipe, index)                      # 1. answer, score, weigh, credit
         golds = judge.scores([p.messages for p in batch], recording.texts(backbone.chat, rollout.rows)) if judge else []
@@ -89,12 +87,15 @@ def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixe
         start = time.perf_counter()
         numbers |= improve(backbone, policy, value, rollout, recipe, index)             # 2. learn from it, a little at a time
         numbers["seconds_update"] = time.perf_counter() - start
+        if index > 1 and (index == recipe.steps or index % recipe.sample_every == 0):
+            samples, seen = looks.look(backbone, recipe, aside, judge)
+        numbers |= seen
         recipe = (yield Step(                                                           # 3. tell, and hear of changed knobs
             index, recipe.steps, numbers, samples=samples, rollouts=recorded, is_checkpoint=index % recipe.sample_every == 0,
             state=lambda at=index: State(at, gathered(
                 policy=backbone.tensors("policy"), value=backbone.tensors("value"),
                 policy_stepper=policy.tensors(), value_stepper=value.tensors()), {}),
-            summary={key: numbers[key] for key in ("reward", "score", "kl_seq", "reply_tokens", "gold") if key in numbers})) or recipe
+            summary={key: numbers[key] for key in TOLD if key in numbers})) or recipe
         policy.lr, value.lr = recipe.lr, recipe.value_lr
 
 
@@ -118,14 +119,6 @@ def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, inde
     if index == 1:
         numbers["score_gap"] = padding_gap(backbone, rows, recipe)
     return rollout, numbers | {"seconds_generate": clock[1] - clock[0], "seconds_score": clock[2] - clock[1]}
-
-
-def rate(backbone: Backbone, rows: Rows, prompts: Sequence[Prompt], recipe: PpoRecipe) -> Tensor:
-    """What the reward says of replies, (b,): its models read the rows, its rules and functions the texts."""
-    reward = scoring.Reward(recipe.reward)
-    by_run = {run: score_replies(backbone, role, rows, recipe.micro_batch) for run, role in reward_roles(recipe).items()}
-    texts = recording.texts(backbone.chat, rows) if reward.reads_text else []
-    return reward.total(by_run, scoring.Said([p.messages for p in prompts], texts, rows.mask.sum(1), recipe.reply_tokens))
 
 
 def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: Tensor, score: Tensor, recipe: PpoRecipe) -> Rollout:
@@ -257,15 +250,3 @@ def improve_value(backbone: Backbone, stepper: Stepper, part: Rollout, recipe: P
             found.loss.backward()
             told = added(told, found)
         return told | {"value_grad_norm": stepper.step()}
-
-
-def speak(backbone: Backbone, recipe: PpoRecipe, fixed: Sequence[Prompt], judge: Annotator | None) -> list[Sample]:
-    """Replies to the fixed held-out prompts, with the same random numbers each time, and what the reward model says."""
-    with backbone.role("policy"):
-        replies = sampling.answer(backbone, [backbone.chat.prompt(p.messages) for p in fixed], recipe.reply_tokens, 0.7, generator(recipe.seed, 7))
-    tokens = [replies.tokens(row) for row in range(len(fixed))]
-    scores = rate(backbone, closed(replies, backbone.chat.end_of_turn), fixed, recipe)
-    texts = [backbone.chat.text(t) for t in tokens]
-    golds = judge.scores([p.messages for p in fixed], texts) if judge else [None] * len(texts)
-    return [Sample(p.messages, text, {"score": round(float(s), 2), "tokens": len(t)} | ({} if g is None else {"gold": round(g, 2)}))
-            for p, text, s, t, g in zip(fixed, texts, scores, tokens, golds, strict=True)]

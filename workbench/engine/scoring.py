@@ -11,8 +11,12 @@ from torch import Tensor
 
 from workbench import functions, packs, rewards
 from workbench.annotator import Annotator
+from workbench.corpus import Prompt
+from workbench.engine import recording
 from workbench.engine.backbone import Backbone
+from workbench.engine.rollout import Rows, score_replies
 from workbench.functions import Score
+from workbench.recipes import PpoRecipe
 from workbench.records import Messages
 from workbench.rewards import ENSEMBLES, Term
 
@@ -85,3 +89,16 @@ def load(text: str, backbone: Backbone, adapters: Path, roles: Mapping[str, str]
         backbone.load(role, adapters / run)
     for name in rewards.functions(text):
         functions.reach(adapters.parent, name)
+
+
+def reward_roles(recipe: PpoRecipe) -> dict[str, str]:
+    """The role of every reward run that is asked: "reward", then "reward_2" and so on."""
+    return {run: f"reward_{place}" if place > 1 else "reward" for place, run in enumerate(rewards.runs(recipe.reward), start=1)}
+
+
+def rate(backbone: Backbone, rows: Rows, prompts: Sequence[Prompt], recipe: PpoRecipe) -> Tensor:
+    """What the reward says of replies, (b,): its models read the rows, its rules and functions the texts."""
+    reward = Reward(recipe.reward)
+    by_run = {run: score_replies(backbone, role, rows, recipe.micro_batch) for run, role in reward_roles(recipe).items()}
+    texts = recording.texts(backbone.chat, rows) if reward.reads_text else []
+    return reward.total(by_run, Said([p.messages for p in prompts], texts, rows.mask.sum(1), recipe.reply_tokens))

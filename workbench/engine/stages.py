@@ -8,15 +8,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from workbench import constitution, corpus, feedback
-from workbench.engine import evaluate, judge, ppo, replies, revise, reward, sft
+from workbench import constitution, corpus, desk, feedback
+from workbench.engine import doubt, evaluate, judge, ppo, replies, revise, reward, sft
 from workbench.engine.backbone import Backbone
 from workbench.engine.memory import give_back
 from workbench.engine.step import State, Step
 from workbench.recipes import Recipe
 from workbench.store import Store
 
-STAGES: dict[str, ModuleType] = {"sft": sft, "replies": replies, "reward": reward, "ppo": ppo, "evaluate": evaluate, "judge": judge, "revise": revise}
+STAGES: dict[str, ModuleType] = {"sft": sft, "replies": replies, "reward": reward, "ppo": ppo, "evaluate": evaluate, "judge": judge, "revise": revise,
+                                 "doubt": doubt}
 
 
 def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = None) -> Generator[Step, Recipe | None, None]:
@@ -31,13 +32,15 @@ def begin(recipe: Recipe, backbone: Backbone, home: Path, state: State | None = 
 
 
 def finder(recipe: Recipe, store: Store, home: Path) -> Callable[..., list[Any]]:
-    """What finds a stage's rows by name and shape: a corpus, a constitution's principles, or the comparisons still to be judged."""
+    """What finds a stage's rows by name and shape: a corpus, a constitution's principles, or the comparisons still to be judged, by a model or by people."""
 
     def find(name: str, shape: str, held_out: bool = False) -> list[Any]:
         if shape == "principles":
             return constitution.principles(home, name)
         if shape == "comparisons":
             return feedback.to_judge(store, recipe, constitution.principles(home, name))
+        if shape == "waiting":
+            return desk.waiting(store)
         return corpus.rows(store, name, shape, held_out)
 
     return find

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from workbench.records import HeldOut, Messages, RolloutRow
+from workbench.records import Doubt, HeldOut, Messages, RolloutRow
 
 
 class State(NamedTuple):
@@ -41,6 +41,7 @@ class Step:
     comparisons: Sequence[Mapping[str, Any]] = ()
     verdicts: Sequence[Mapping[str, Any]] = ()
     revisions: Sequence[Mapping[str, Any]] = ()
+    doubts: Sequence[Doubt] = ()
     held_out: Sequence[HeldOut] = ()  # all of them, or none where nobody looked
     note: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from workbench import diversity
 from workbench.engine import maths
 from workbench.engine.backbone import Backbone
 from workbench.engine.sampling import Replies
@@ -22,15 +22,14 @@ def vitals(replies: Replies, logps: Tensor, score: Tensor, stops: Collection[int
     surprise is in nats per token: on pure samples it equals the entropy but for noise.
     """
     rows = [tuple(replies.tokens(row)) for row in range(len(score))]
-    pairs = [pair for row in rows for pair in pairwise(row)]
     lengths = replies.mask.sum(1).float()
     ended = [row for row, is_ended in zip(rows, replies.ended.tolist(), strict=True) if is_ended]
     return {
         "surprise": -float(maths.masked_mean(logps, replies.mask)),
         "length_score": rank_correlation(lengths, score),
         "length_slope": slope(lengths, score),
-        "same_replies": 1 - len(set(rows)) / len(rows),
-        "distinct2": len(set(pairs)) / max(len(pairs), 1),
+        "same_replies": diversity.duplicates(rows), "similarity": diversity.similarity(rows),
+        "distinct1": diversity.distinct(rows, 1), "distinct2": diversity.distinct(rows, 2),
         "score_clipped": float((score.abs() >= SCORE_LIMIT).float().mean()),
         "end_counted": sum(bool(row) and row[-1] in stops for row in ended) / len(ended) if ended else 1.0,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from workbench import changes, doctor, heldout, kept, principled, rollouts, trials
+from workbench import best, changes, desk, doctor, heldout, kept, principled, rollouts, trials
 from workbench.checks import judge_of, recipe_at, root_model
 from workbench.errors import LabError, OutOfMemory, Unhealthy, WorkbenchError
 from workbench.process import LOST
@@ -130,11 +131,13 @@ class Worker:
                 self.save_checkpoint(run, step)
             if wish and not is_last:
                 self.leave_adapter(run, reached, summary)
+                self.leave_best(run, reached)
                 return {"stop": "stopped", "pause": "paused"}[wish]
             while self.answer_one(between_steps=True):
                 pass
             begun = time.monotonic()
         self.leave_adapter(run, reached, summary)
+        self.leave_best(run, reached)
         return "done"
 
     def turned(self, run: Run, recipe: Recipe, step: int) -> Recipe:
@@ -154,6 +157,8 @@ class Worker:
             principled.add_revisions(self.store, run.id, step.index, step.revisions)
         if step.held_out:
             heldout.put(self.store, run.id, step.held_out)
+        if step.doubts:
+            desk.set_doubts(self.store, step.doubts)
         if step.comparisons:
             extra = {"run": run.id, "round": run.round}
             self.store.add_comparisons([{**row, **extra, "settings": {**row["settings"], "step": step.index}} for row in step.comparisons])
@@ -169,7 +174,7 @@ class Worker:
     def save_checkpoint(self, run: Run, step: Step) -> None:
         from workbench.engine import checkpoints
 
-        kept.shelve(self.home, run.id)
+        kept.shelve(self.home, run.id, spared=best.step_of(self.store, self.home, self.store.run(run.id)))
         checkpoints.save(kept.last_of(self.home, run.id), step.state())
         self.store.mark_saved(run.id, step.index)
 
@@ -179,6 +184,22 @@ class Worker:
         role = STAGES[run.stage].LEAVES
         if role:
             self.backbone.save(role, self.home / "adapters" / run.id, {"run": run.id, "stage": run.stage, "step": step, "summary": dict(summary)})
+
+    def leave_best(self, run: Run, reached: int) -> None:
+        """An adapter of the starred step beside the last one, under a name of its own: ppo-9@200."""
+        from workbench.engine import checkpoints
+        from workbench.engine.stages import STAGES
+        from workbench.engine.step import picked
+
+        for name in best.named(self.home, run.id):
+            shutil.rmtree(self.home / "adapters" / name)
+        step = best.step_of(self.store, self.home, self.store.run(run.id))
+        state = checkpoints.load(kept.folder(self.home, run.id, step)) or checkpoints.load(kept.last_of(self.home, run.id)) if step else None
+        if step == reached or state is None or state.step != step:
+            return
+        role = STAGES[run.stage].LEAVES
+        self.backbone.set_tensors(role, picked(state.tensors, role))
+        self.backbone.save(role, self.home / "adapters" / f"{run.id}@{step}", {"run": run.id, "stage": run.stage, "step": step, "summary": {}})
 
     def settle(self, run: Run, state: str) -> None:
         self.store.note(run.id, "")
