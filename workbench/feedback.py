@@ -104,11 +104,12 @@ def stamp(recipe: JudgeRecipe, principles: list[str]) -> str:
 
 def to_judge(store: Store, recipe: JudgeRecipe, principles: list[str]) -> list[Comparison]:
     """What a judge has not judged yet by these principles, oldest first, those that people ranked before the others."""
-    wanted = {"ranked": "state in ('judged', 'bad')", "waiting": "state in ('ready', 'skipped')", "all": "state not in ('writing', 'failed')"}
-    found = store.comparisons(f"kind='ranking' and {wanted[recipe.which]}")
+    ranked, waiting = ("judged", "bad"), ("ready", "skipped")
+    wanted = {"ranked": ranked, "waiting": waiting, "all": ranked + waiting}[recipe.which]
+    found = [each for each in store.comparisons("kind='ranking'") if each.state in wanted]
     done = principled.judged(store, judge_name(recipe.judge), stamp(recipe, principles))
     left = [each for each in found if each.id not in done]
-    return sorted(left, key=lambda each: each.state not in ("judged", "bad"))[:recipe.count]
+    return sorted(left, key=lambda each: each.state not in ranked)[:recipe.count]
 
 
 def check(store: Store, recipe: JudgeRecipe) -> None:

@@ -20,7 +20,7 @@ function table(title, help, healthy, heads, rows) {
 wb.poll(element, async () => {
   const found = await server.agreement_look({});
   const now = JSON.stringify(found);
-  if (now === seen) return 5000;
+  if (now === seen) return 10000;
   seen = now;
   if (found.error) return root.replaceChildren(el("p", "wb-trouble", found.error)), 5000;
   const parts = [el("div", "wb-remarks", null, ...found.remarks.map(remark))];
@@ -29,5 +29,5 @@ wb.poll(element, async () => {
   if (found.pairs.length) parts.push(table("Two by two", "How often two annotators give a pair of replies the same verdict. Cohen's kappa takes chance out: 0 is chance, 1 is perfect.",
     "kappa above 0.4; 0.2 to 0.4 is weak but common", found.pairHeads, found.pairs));
   root.replaceChildren(...parts);
-  return 5000;
+  return 10000;
 });
