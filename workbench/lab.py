@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench import changes, checks, corpus, course, demo, doctor, frames, library, packs, process, votes
 from workbench.errors import AdapterError, LabError, RunFailed
+from workbench.inspected import Inspected
 from workbench.judged import Judged
 from workbench.plan import Plan, plan
 from workbench.progress import counter
@@ -21,7 +22,7 @@ from workbench.store import Store
 from workbench.trusted import Trusted
 
 
-class Lab(Steered, Recorded, Trusted, Judged):
+class Lab(Steered, Recorded, Trusted, Judged, Inspected):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:
