@@ -16,7 +16,7 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.annotator": 1, "workbench.votes": 1, "workbench.progress": 1, "workbench.bundled": 1, "workbench.probes": 1,
     "workbench.checker": 1, "workbench.fence": 1, "workbench.schema": 1, "workbench.rollouts": 1, "workbench.heldout": 1, "workbench.changes": 1,
     "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.principled": 1, "workbench.feedback_recipes": 1,
-    "workbench.chat": 2, "workbench.spelling": 2,
+    "workbench.chat": 2, "workbench.spelling": 2, "workbench.inspection": 2, "workbench.trash": 2, "workbench.inspected": 3,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
     "workbench.kept": 2, "workbench.course": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.constitution": 2, "workbench.feedback": 2,
     "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2,
