@@ -12,12 +12,15 @@ from typing import Any
 import gradio as gr
 
 from apps.page import Page
+from workbench import packs
 from workbench.errors import RecipeError, WorkbenchError
 from workbench.lab import Lab
 from workbench.plan import free_bytes
 from workbench.recipes import DEFAULT_MODEL, RECIPES, Recipe, kind_of
 from workbench.records import LIVE
 
+FREE = ("model", "reward")  # kinds of knobs whose choices are only suggestions
+MEMBERS = 4  # newest reward models that the suggested ensemble asks
 VISIBLE = 8  # the rest is under Advanced: nobody reads a wall of knobs
 
 
@@ -45,7 +48,7 @@ class Form:
     def control(self, knob: Field) -> Any:
         """One control; its label is the knob's name in Python, its note the knob's meaning."""
         meta, default = knob.metadata, None if knob.default is MISSING else knob.default
-        shared = {"label": knob.name, "info": meta["help"], "min_width": 120}
+        shared = {"label": knob.name, "info": meta["help"].replace("*", "\\*"), "min_width": 120}
         if is_number(knob):
             return gr.Number(default, **shared)
         if kind_of(knob) is bool:
@@ -55,7 +58,7 @@ class Form:
         if meta["kind"]:
             found = self.choices(knob)
             return gr.Dropdown(found, value=self.chosen(knob, default, found), multiselect=is_many(knob),
-                               allow_custom_value=meta["kind"] == "model", **shared)
+                               allow_custom_value=meta["kind"] in FREE, **shared)
         return gr.Textbox(default or "", **shared)
 
     def choices(self, knob: Field) -> list[tuple[str, str]]:
@@ -68,21 +71,22 @@ class Form:
         if kind == "model":
             used = [self.lab.recipe(run.id).to_json() for run in self.lab.list_runs() if run.stage == "sft"]
             return [(name, name) for name in dict.fromkeys([DEFAULT_MODEL, *re.findall(r'"model": "([^"]+)"', " ".join(used))])]
+        if kind == "reward":
+            return rewards_of(self.lab)
         ready = self.lab.adapters(of)
         wanted = (of,) if of else ("sft", "ppo")
         runs = [run for run in reversed(self.lab.list_runs()) if run.stage in wanted and (run.id in ready or run.state in (*LIVE, "paused"))]
         named = [(run.id if run.id in ready else f"{run.id} ({run.state})", run.id) for run in runs]
         if knob.default == "":
             return [("none: start afresh", ""), *named]
-        # An empty list teaches nobody: it says what is to be done first.
-        return named + ([] if of else [("base (no adapter)", "base")]) or [(f"none yet: {RECIPES[of].title} comes first", "")]
+        return named + ([] if of else [("base (no adapter)", "base")]) or [lacking(of)]
 
     def chosen(self, knob: Field, value: Any, found: Sequence[tuple[str, str]]) -> Any:
         """The value if it can still be chosen, else the first choice (the newest run)."""
         there = [name for _, name in found]
         if is_many(knob):
             return [each for each in (value or []) if each in there] or there[:1]
-        if value in there or (value and knob.metadata["kind"] == "model"):
+        if value in there or (value and knob.metadata["kind"] in FREE):
             return value
         return there[0] if there else None
 
@@ -122,6 +126,22 @@ class Form:
         free = free_bytes()
         hint = "" if needed < free else " It may not fit: lower micro_batch or the number of tokens."
         return f"About {needed / 1e9:.1f} GB of memory at its peak; {free / 1e9:.0f} GB are free.{hint}"
+
+
+def lacking(stage: str) -> tuple[str, str]:
+    """An empty list teaches nobody: it says what is to be done first."""
+    return f"none yet: {RECIPES[stage].title} comes first", ""
+
+
+def rewards_of(lab: Lab, is_ready: bool = False) -> list[tuple[str, str]]:
+    """Rewards to choose from, as suggestions: reward models, newest first (`is_ready`: finished ones), an ensemble of them, the packs' rules."""
+    ready = lab.adapters("reward")
+    runs = [run for run in reversed(lab.list_runs()) if run.stage == "reward" and (run.id in ready or (run.state in (*LIVE, "paused") and not is_ready))]
+    named = [(run.id if run.id in ready else f"{run.id} ({run.state})", run.id) for run in runs] or [lacking("reward")]
+    alike = [run.id for run in runs if lab.recipe(run.id).sft == lab.recipe(runs[0].id).sft][:MEMBERS]
+    ensemble = f"min({', '.join(sorted(alike))})"
+    rules = [(f"rule:{name} (the pack's scoring rule)", f"rule:{name}") for name in packs.names()]
+    return named + ([(f"{ensemble} (worst case of an ensemble)", ensemble)] if len(alike) > 1 else []) + rules
 
 
 def build(lab: Lab, page: Page, recipe: type[Recipe], tab: str) -> Form:

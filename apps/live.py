@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from apps import pipeline, results, rollouts, steer, verbs
+from apps import pipeline, rollouts, steer, verbs
 from apps.page import panel, public
-from workbench import doctor, plots
+from workbench import doctor, plots, results
 from workbench.lab import Lab
 from workbench.recipes import RECIPES
 from workbench.records import Run
@@ -73,7 +73,7 @@ def news(lab: Lab, run: Run | None, have: str, after: int, stage: str) -> dict[s
         "reset": reset, "to": max([after if not reset else -1, *(row[0] for row in rows[-1:])]), "series": series(rows), "runs": listed,
         "health": health(lab, run) if reset or rows and is_due(run, after) else None,
         "steer": steer.state(lab, run), "samples": sample_steps(lab, run), "canResume": run.state in verbs.RESUMABLE,
-        "result": results.read(lab, run) if run.stage == "evaluate" and run.state == "done" else None,
+        "result": results.read(run, lab.recipe(run.id)) if run.stage == "evaluate" and run.state == "done" else None,
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from apps import live, pipeline, results
+from apps import live, pipeline
 from apps.page import Page, panel, public
+from workbench import results
 from workbench.lab import Lab
 from workbench.records import LIVE
+from workbench.rounds import Round, Rung
 
 PYTHON = "from workbench import Lab\n\nlab = Lab({home!r})\nfor run in lab.demo():\n    lab.wait(run.id)"
+LADDER = 12  # newest models and rounds that are shown
 ENOUGH = 20  # rankings from which a reward model of the demo can learn something
 
 
@@ -21,7 +24,8 @@ def build(lab: Lab, page: Page) -> None:
         judged = next((run for run in reversed(runs) if run.stage == "evaluate" and run.state == "done"), None)
         stages = pipeline.stages(lab)
         return {"stages": [asdict(stage) for stage in stages], "is_empty": not runs, "next": next_step(lab, stages),
-                "python": PYTHON.format(home=str(lab.home)), "result": results.read(lab, judged) if judged else None}
+                "python": PYTHON.format(home=str(lab.home)), "result": results.read(judged, lab.recipe(judged.id)) if judged else None,
+                "ladder": [rung(each) for each in reversed(lab.ladder())][:LADDER], "rounds": [told_round(each) for each in reversed(lab.rounds())][:LADDER]}
 
     @public
     def demo(question: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +37,21 @@ def build(lab: Lab, page: Page) -> None:
 
     panel("overview", look, demo, go_on)
     live.build(lab, picks=False, is_now=True)
+
+
+def rung(each: Rung) -> list[str]:
+    """A model of the ladder as cells: name, round, gold, win rate with its interval, KL, length, tax, staleness."""
+    def number(value: float | None, form: str) -> str:
+        return form.format(value) if value is not None else "–"
+
+    rate = f"{each.win_rate:.0%} ({each.low:.0%} to {each.high:.0%}, {each.votes})" if each.votes else "–"
+    return [each.adapter, str(each.round), number(each.gold, "{:.2f}"), rate, number(each.kl_seq, "{:.1f}"), number(each.reply_tokens, "{:.0f}"),
+            number(each.tax, "{:+.1%}"), each.stale]
+
+
+def told_round(each: Round) -> dict[str, Any]:
+    ranked = ", ".join(f"{count} {source}" for source, count in each.rankings.items()) or "none yet"
+    return {"number": each.number, "runs": each.runs, "rankings": ranked, "warnings": each.warnings}
 
 
 def next_step(lab: Lab, stages: list[pipeline.Stage]) -> dict[str, str]:

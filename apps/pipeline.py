@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from workbench import plots
+from workbench import plots, rounds
 from workbench.lab import Lab
 from workbench.records import LIVE, Run
 
@@ -63,14 +63,16 @@ def one(lab: Lab, tab: str, newest: dict[str, Run | None]) -> Stage:
     """The state of a stage that runs make; preferences count people's rankings as well."""
     run = newest[tab]
     state, text = progress(run) if run else (("ready", "ready") if is_ready(lab, tab) else ("empty", "not yet"))
-    if run and state == "done" and is_stale(lab, run, newest):
+    why = rounds.stale(lab.store, run, lab.store.runs()) if run and state == "done" else ""
+    if why:
         state, text = "stale", "older than its input"
     if tab == "preferences" and (counts := lab.ranking_counts()):
         ranked, waiting = counts.get("judged", 0), counts.get("ready", 0)
         if state not in ("running", "queued"):
             state, text = ("ready" if waiting else "done"), f"{ranked} ranked"
         return Stage(tab, TITLES[tab], state, text, f"{waiting} wait for you" if waiting else "", run.id if run else "", ABOUT[tab])
-    return Stage(tab, TITLES[tab], state, text, headline(lab, run) if run else "", run.id if run else "", ABOUT[tab])
+    about = f"{why[0].upper()}{why[1:]}. Run it again to use that." if why else ABOUT[tab]
+    return Stage(tab, TITLES[tab], state, text, headline(lab, run) if run else "", run.id if run else "", about)
 
 
 def progress(run: Run) -> tuple[str, str]:
@@ -90,17 +92,6 @@ def is_ready(lab: Lab, tab: str) -> bool:
         case "compare" | "preferences":
             return bool(lab.adapters())
     return True
-
-
-def is_stale(lab: Lab, run: Run, newest: dict[str, Run | None]) -> bool:
-    """Whether a newer finished run stands where this run took its input from."""
-    used = lab.recipe(run.id).needs()
-    same = {r.stage: r for r in newest.values() if r and r.state == "done"}
-    for name in used:
-        stage = name.rsplit("-", 1)[0]
-        if stage in same and same[stage].id != name and (same[stage].ended or 0) > (run.started or run.created):
-            return True
-    return False
 
 
 def headline(lab: Lab, run: Run) -> str:

@@ -6,6 +6,7 @@ import gradio as gr
 
 from apps import forms, live
 from apps.page import STATIC, Page, panel, public
+from apps.scratchpad import Scratchpad
 from apps.worth import Worth
 from workbench.lab import Lab
 from workbench.recipes import RewardRecipe
@@ -22,4 +23,6 @@ def build(lab: Lab, page: Page) -> None:
             panel("worth", public(worth.worth_said), css_template=style)
             live.build(lab, "reward")
             panel("probes", public(worth.worth_said))
+            pad = Scratchpad(lab)
+            panel("scratchpad", public(pad.pad_choices), public(pad.pad_try), public(pad.pad_look), css_template=style)
             panel("evidence", public(worth.worth_figures), public(worth.worth_again), css_template=style, head=live.PLOTLY)

@@ -22,7 +22,11 @@ def build(lab: Lab, page: Page) -> None:
         chosen = next((run for run in runs if run.id == str(question["run"])), None)
         return {"runs": [row(lab, run) for run in reversed(runs[-SHOWN:])], "detail": detail(lab, chosen, runs) if chosen else None}
 
-    panel("runs", look, verbs.act_on(lab))
+    @public
+    def report(question: dict[str, Any]) -> dict[str, Any]:
+        return {"html": lab.report_text(int(question["round"]) if "round" in question else str(question["run"])[:80])}
+
+    panel("runs", look, report, verbs.act_on(lab))
     live.build(lab, picks=False)
 
 
@@ -48,7 +52,7 @@ def detail(lab: Lab, run: Run, runs: list[Run]) -> dict[str, Any]:
 def facts(run: Run) -> list[list[str]]:
     """What a run ended with: name, figure, meaning. A comparison's table tells its own below."""
     told = {} if run.stage == "evaluate" else run.summary
-    return [[*meaning(key), pipeline.figure(value) if isinstance(value, float) else str(value)] for key, value in told.items()]
+    return [[*meaning(key), pipeline.figure(value) if isinstance(value, float) else str(value)] for key, value in told.items() if isinstance(value, int | float | str)]
 
 
 def meaning(key: str) -> list[str]:

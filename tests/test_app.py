@@ -13,9 +13,10 @@ import gradio as gr
 import httpx
 import pytest
 
-from apps import live, overview_tab, pipeline, results, run_bar, serve
+from apps import live, overview_tab, pipeline, run_bar, serve
 from apps.app import build
 from apps.page import TABS, public
+from workbench import results
 from workbench.errors import LabError, PortBusy
 from workbench.lab import Lab
 from workbench.recipes import EvaluateRecipe, SftRecipe
@@ -185,5 +186,5 @@ def test_a_verdict_knows_chance(low: float, high: float, told: str) -> None:
 def test_a_result_says_when_its_judge_is_simulated_and_bears_missing_figures(lab: Lab) -> None:
     lab.store.add_run("evaluate", EvaluateRecipe(a="ppo-1", b="sft-1").to_json(), total=1)
     lab.store.summarise("evaluate-1", {"a": "ppo-1", "b": "sft-1", "kl_seq": 3.0, "perplexity_a": None})
-    found = results.read(lab, lab.store.run("evaluate-1"))
+    found = results.read(lab.store.run("evaluate-1"), lab.recipe("evaluate-1"))
     assert found and "simulated annotator" in found["judge"] and found["rows"] == [["Drift from the second (KL, nats per reply)", "3.00", ""]]

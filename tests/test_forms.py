@@ -12,7 +12,7 @@ import pytest
 from apps import forms
 from workbench.errors import RecipeError
 from workbench.lab import Lab
-from workbench.recipes import RECIPES, PpoRecipe, Recipe, SftRecipe
+from workbench.recipes import RECIPES, PpoRecipe, Recipe, RewardRecipe, SftRecipe
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_every_knob_has_its_control_with_its_help(lab: Lab, recipe: type[Recipe]
     form = form_of(lab, recipe)
     assert [control.label for control in form.controls] == [knob.name for knob in form.knobs]
     assert {knob.name for knob in form.knobs} == {knob.name for knob in recipe.knobs()}
-    assert all(control.info == knob.metadata["help"] for knob, control in zip(form.knobs, form.controls, strict=True))
+    assert all(control.info.replace("\\*", "*") == knob.metadata["help"] for knob, control in zip(form.knobs, form.controls, strict=True))
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -89,7 +89,17 @@ def test_queued_runs_can_be_chosen_and_the_newest_comes_first(lab: Lab) -> None:
 def test_a_missing_run_is_explained_in_its_place(lab: Lab) -> None:
     form = form_of(lab, PpoRecipe)
     control = form.controls[[knob.name for knob in form.knobs].index("reward")]
-    assert control.choices == [("none yet: Reward model comes first", "")]
+    assert control.choices[0] == ("none yet: Reward model comes first", "") and control.value == ""
+
+
+def test_rewards_are_suggested_and_a_formula_may_be_typed(lab: Lab) -> None:
+    for sft in ("sft-1", "sft-2", "sft-2"):
+        lab.store.add_run("reward", RewardRecipe(sft=sft).to_json(), total=1)
+    form = form_of(lab, PpoRecipe)
+    knob, control = next((knob, control) for knob, control in form.references() if knob.name == "reward")
+    assert [value for _, value in control.choices][:4] == ["reward-3", "reward-2", "reward-1", "min(reward-2, reward-3)"]
+    assert "rule:customer-service" in [value for _, value in control.choices] and control.allow_custom_value
+    assert form.chosen(knob, "0.5*reward-1 - length", form.choices(knob)) == "0.5*reward-1 - length", "a refresh keeps what was typed"
 
 
 def test_a_refresh_keeps_what_can_be_kept(lab: Lab) -> None:

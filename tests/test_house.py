@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,17 @@ HEAVY = {"torch", "transformers", "peft", "bitsandbytes"}
 FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.errors": 0,
     "workbench.recipes": 1, "workbench.records": 1, "workbench.store": 1, "workbench.plots": 1, "workbench.packs": 1,
-    "workbench.annotator": 1, "workbench.votes": 1, "workbench.progress": 1, "workbench.bundled": 1, "workbench.probes": 1,
+    "workbench.annotator": 1, "workbench.votes": 1, "workbench.progress": 1, "workbench.bundled": 1, "workbench.probes": 1, "workbench.rewards": 1, "workbench.functions": 1, "workbench.trials": 1,
     "workbench.checker": 1, "workbench.fence": 1, "workbench.schema": 1, "workbench.rollouts": 1, "workbench.heldout": 1, "workbench.changes": 1,
     "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.principled": 1, "workbench.feedback_recipes": 1,
     "workbench.chat": 2, "workbench.spelling": 2, "workbench.inspection": 2, "workbench.trash": 2, "workbench.inspected": 3,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
     "workbench.kept": 2, "workbench.course": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.constitution": 2, "workbench.feedback": 2,
-    "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2,
-    "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.trusted": 3,
+    "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2, "workbench.results": 2, "workbench.rounds": 2, "workbench.report": 2,
+    "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.trusted": 3, "workbench.scored": 3,
+    "workbench.reported": 3,
     "workbench.live": 3, "workbench.engine": 3, "workbench": 3,
-    "workbench.commands": 4, "workbench.steering": 4, "workbench.carrying": 4, "workbench.__main__": 4, "apps": 4,
+    "workbench.commands": 4, "workbench.steering": 4, "workbench.judging": 4, "workbench.carrying": 4, "workbench.__main__": 4, "apps": 4,
 }
 STAGES = {"sft", "replies", "reward", "ppo", "evaluate", "judge", "revise"}
 
@@ -142,3 +145,9 @@ def test_the_only_broad_catches_are_the_workers():
 def test_the_readme_names_every_file():
     tree = (ROOT / "README.md").read_text()
     assert not [name(file) for file in FILES if file.name != "__init__.py" and file.name not in tree]
+
+
+def test_every_name_is_defined_and_every_import_used():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--select", "F401,F811,F821,F822", "--no-cache", "workbench", "apps", "benchmarks", "tests"],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

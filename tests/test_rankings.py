@@ -97,7 +97,7 @@ def test_a_learning_curve_ends_with_all_rankings_and_leaves_the_model_as_it_was(
     learned = steps[-1].summary["rankings"]
     assert [p["curve_rankings"] for p in points] == [learned, learned // 4, learned // 2]
     assert points[0]["curve_accuracy"] == steps[-1].summary["eval_accuracy"] and steps[-1].index == steps[-1].total
-    assert digest(backbone.tensors("reward").values()) == digest(plain.tensors("reward").values()) and "trial" not in backbone.roles()
+    assert digest(backbone.tensors("reward").values()) == digest(plain.tensors("reward").values()) and "smaller" not in backbone.roles()
 
 
 def test_a_curve_that_was_killed_goes_on_where_it_was(tiny):

@@ -1,4 +1,4 @@
-"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py and carrying.py."""
+"""The command line: every verb of a lab, with flags made from the recipes' fields. No torch, no pandas; what prints is in commands.py, steering.py, judging.py and carrying.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 
-from workbench import carrying, commands, packs, steering
+from workbench import carrying, commands, judging, packs, steering
 from workbench.corpus import SHAPES
 from workbench.errors import WorkbenchError
 from workbench.formats.exports import FORMATS
@@ -66,7 +66,11 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("run", metavar="RUN", help="for example ppo-1")
     out.add_argument("--out", type=Path, metavar="FILE.jsonl", help="one line per rollout, with the figures of every token")
     verb("doctor", commands.examine, "say what is wrong with a run, since when, and what to change", has_json=True).add_argument("run", metavar="RUN")
+    told = verb("report", carrying.report, "write one HTML file of a run or a round, to send to somebody")
+    told.add_argument("what", metavar="RUN|ROUND", help="for example ppo-1, or 2 for everything of round 2")
+    told.add_argument("--out", type=Path, metavar="FILE.html", help="where to (default: the run's or round's name, here)")
     steering.add(verb, verbs, shared)
+    judging.add(verb)
     add_ask(verb)
     add_rows(verb)
     return top

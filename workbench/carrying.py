@@ -111,3 +111,9 @@ def surveyed(file: Path, folder: Path) -> Sequence[str]:
 def reasons(rejected: Sequence[Rejected]) -> str:
     counts = Counter(each.reason for each in rejected).most_common()
     return "; ".join(f"{count:,} {reason}" for reason, count in counts[:4]) + ("; ..." if len(counts) > 4 else "")
+
+
+def report(options: argparse.Namespace) -> None:
+    what = int(options.what) if options.what.isdigit() else options.what
+    target = lab_of(options).report(what, options.out or Path(f"{what if isinstance(what, str) else f'round-{what}'}.html"))
+    print(f"written to {target} ({target.stat().st_size / 1e6:.1f} MB; it needs nothing else)")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, constitution, corpus, feedback, packs
+from workbench import changes, constitution, corpus, feedback, functions, packs, rewards
 from workbench.errors import AdapterError, CorpusError, ModelError, NotFound
 from workbench.recipes import DEFAULT_MODEL, JudgeRecipe, PpoRecipe, Recipe, ReplyRecipe, from_json
 from workbench.records import LIVE, Messages, Run
@@ -58,8 +58,20 @@ def check_recipe(store: Store, recipe: Recipe) -> None:
         if kind in ("run", "adapter") and value:
             for name in value.split(","):
                 check_adapter(store, name.strip(), stage=of)
+        if kind == "reward":
+            check_reward(store, value)
     if getattr(recipe, "annotator", "") == "simulated" and recipe.prompts not in packs.names():
         raise CorpusError(f"the simulated annotator only knows the packs ({', '.join(packs.names())}), not {recipe.prompts!r}; choose annotator=person")
+
+
+def check_reward(store: Store, reward: str, may_be_queued: bool = True) -> None:
+    """Raises RecipeError, AdapterError or CorpusError when a reward names what is not there, or a function that nobody allowed here."""
+    for name in rewards.runs(reward):
+        check_adapter(store, name, "reward", may_be_queued)
+    for name in rewards.rules(reward):
+        packs.load(name)
+    for name in rewards.functions(reward):
+        functions.check(store.path.parent, name)
 
 
 def is_coming(store: Store, name: str) -> bool:
@@ -106,8 +118,9 @@ def question(messages: Messages | str) -> Messages:
 
 
 def judge_of(store: Store, recipe: Recipe) -> Mapping[str, Any]:
-    """What the reward run of a PPO recipe ended with; empty for every other stage."""
-    return store.run(recipe.reward).summary if isinstance(recipe, PpoRecipe) else {}
+    """What the reward run of a PPO recipe ended with: of several the least accurate one; empty where there is none."""
+    runs = rewards.runs(recipe.reward) if isinstance(recipe, PpoRecipe) else []
+    return min((store.run(name).summary for name in runs), key=lambda summary: summary.get("eval_accuracy", 1.0), default={})
 
 
 def model_of(store: Store, adapters: list[str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from dataclasses import replace as vary
 from typing import Any, ClassVar, Self
 
+from workbench import rewards
 from workbench.errors import RecipeError
 
 DEFAULT_MODEL = "smollm2-135m"
@@ -28,7 +29,7 @@ def knob(
     live: bool = False,
     shapes: bool = False,
 ) -> Any:
-    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE, constitution.
+    """A recipe's field with its meaning and limits. `kind` names what a text refers to: run:STAGE, adapter, corpus:SHAPE, constitution, reward.
 
     `live`: it may change while a run goes on. `shapes`: a checkpoint fits no other value of it, so no fork may change it.
     """
@@ -59,6 +60,8 @@ class Recipe:
             value = getattr(self, each.name)
             if each.metadata["kind"].split(":")[0] in ("run", "adapter") and value:
                 found += [part.strip() for part in value.split(",")]
+            if each.metadata["kind"] == "reward":
+                found += rewards.runs(value)
         return [name for name in found if name != "base"]
 
     @classmethod

@@ -17,12 +17,14 @@ from workbench.progress import counter
 from workbench.recipes import Recipe
 from workbench.recorded import Recorded
 from workbench.records import Comparison, CorpusEntry, Messages, Run
+from workbench.reported import Reported
+from workbench.scored import Scoring
 from workbench.steered import Steered
 from workbench.store import Store
 from workbench.trusted import Trusted
 
 
-class Lab(Steered, Recorded, Trusted, Judged, Inspected):
+class Lab(Steered, Recorded, Trusted, Scoring, Judged, Inspected, Reported):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from workbench import rewards
 from workbench.errors import RecipeError
 from workbench.feedback_recipes import JudgeRecipe, ReviseRecipe
 from workbench.knobs import DEFAULT_MODEL, PRECISIONS, Recipe, check, check_divides, kind_of, knob, largest_divisor
@@ -111,7 +112,8 @@ class PpoRecipe(Recipe):
     title: ClassVar[str] = "PPO"
 
     sft: str = knob(help="the SFT adapter: where the policy starts and what it stays near", kind="run:sft", shapes=True)
-    reward: str = knob(help="the reward run whose adapter and head score the replies", kind="run:reward", shapes=True)
+    reward: str = knob(help="what scores the replies: a reward run, min(reward-1, reward-2), rule:PACK, or a sum like 0.8*reward-1 + 0.2*rule:PACK",
+                       kind="reward", shapes=True)
     prompts: str = knob("customer-service", "prompts to practise on", kind="corpus:prompts")
     steps: int = knob(24, "rounds of answering and learning", low=1, high=100_000)
     batch: int = knob(16, "replies per step", low=2, high=4096)
@@ -137,6 +139,7 @@ class PpoRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        rewards.parse(self.reward)
         check_divides("minibatch", self.minibatch, "batch", self.batch)
         check_divides("micro_batch", min(self.micro_batch, self.minibatch), "minibatch", self.minibatch)
 

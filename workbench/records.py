@@ -206,6 +206,30 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """What a reward makes of a typed reply. trace[k] is the reward of its first k tokens, were it to end there; empty while that is computed."""
+
+    score: float
+    parts: list[tuple[str, float, float]]  # each part of the reward: its text, its weight, what it says
+    pieces: list[str]  # the text that each token adds
+    trace: list[float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Typed replies that wait for what a reward says of them."""
+
+    id: int
+    model: str
+    reward: str
+    prompt: Messages
+    replies: list[str]
+    state: str  # waiting, done or failed
+    answers: list[Scored]  # one for each reply, as far as they are known
+    error: str
+
+
+@dataclass(frozen=True)
 class CorpusEntry:
     name: str
     shape: str

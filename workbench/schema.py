@@ -53,4 +53,9 @@ create table verdicts(
 create table revisions(
     run text not null, step integer not null, place integer not null, record text not null, primary key(run, step, place)) without rowid;
 """
-LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS)  # versions 2, 3, ...
+TRIALS = """
+create table trials(
+    id integer primary key autoincrement, pad text not null, model text not null, reward text not null, prompt text not null, replies text not null,
+    state text not null, answers text not null default '[]', error text not null default '', created real not null);
+"""
+LATER = (ROLLOUTS, CHANGES, HELD_OUT, VERDICTS, TRIALS)  # versions 2, 3, ...

@@ -105,7 +105,8 @@ class Store:
 
     def has_work(self) -> bool:
         return bool(self.read("select 1 from runs where state='queued' union all"
-                              " select 1 from comparisons where kind='chat' and state in ('waiting','writing') limit 1"))
+                              " select 1 from comparisons where kind='chat' and state in ('waiting','writing')"
+                              " union all select 1 from trials where state='waiting' limit 1"))
 
     def has_running(self) -> bool:
         return bool(self.read("select 1 from runs where state='running' limit 1"))

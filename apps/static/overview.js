@@ -18,8 +18,10 @@ const python = way("The same in Python", "Browser, notebook and command line sha
 const code = el("pre", "wb-code");
 python.append(code);
 ways.append(python);
-let found = null, sawStages = "";
-root.append(intro, next, said, pipeline, outcome, ways);
+let found = null, sawStages = "", sawStory = "";
+const models = el("section", "wb-box"), turns = el("section", "wb-box");
+root.append(intro, next, said, pipeline, outcome, models, turns, ways);
+models.hidden = turns.hidden = true;
 next.hidden = intro.hidden = ways.hidden = true;
 
 async function press() {
@@ -48,6 +50,26 @@ function card(stage) {
   return (cards[stage.id] = { dot, headline, text });
 }
 
+const HEADS = [["model"], ["round"], ["gold", "What the pack's scoring rule makes of its replies to held-out prompts"],
+  ["against its SFT", "How often its reply was preferred, ties as half, with the 95 % interval and the number of judgements"],
+  ["KL", "Drift from its SFT model, nats per reply"], ["tokens", "Mean length of its replies"],
+  ["tax", "Change of the perplexity of text outside the domain: what alignment costs elsewhere"], ["", "Why it is older than its input"]];
+
+// Every model beside the one it came from, newest first: is alignment getting anywhere?
+function drawModels(rows) {
+  const made = wb.table(HEADS.map(([name]) => name), rows.map(([name, ...cells]) => [wb.button(name, "wb-link", () => wb.select(name)), ...cells]));
+  [...made.tHead.rows[0].cells].forEach((cell, at) => { cell.title = HEADS[at][1] || "" });
+  models.replaceChildren(el("strong", "", "Models so far"), made);
+}
+
+// What each turn of ranking and practising made; votes on the Compare tab belong to the round that is open.
+function drawRounds(rows) {
+  const list = rows.map((turn) => el("li", "", null, el("strong", "", `Round ${turn.number}`),
+    el("span", "", `  ${turn.runs.join(" → ") || "no run yet"}; rankings: ${turn.rankings}`), ...turn.warnings.map((told) => el("p", "wb-warn-text", told))));
+  turns.replaceChildren(el("strong", "", "Rounds"), el("p", "wb-faint", "A finished PPO run ends a round. What you rank or vote for after it trains the next reward model."),
+    el("ul", "wb-rounds", null, ...list));
+}
+
 const tick = wb.poll(element, async () => {
   found = await server.look({});
   if (found.error) return 4000;
@@ -66,5 +88,9 @@ const tick = wb.poll(element, async () => {
   const seen = JSON.stringify(found.result);
   if (seen !== sawStages) outcome.replaceChildren(...(found.result ? [wb.result(found.result)] : []));
   sawStages = seen;
+  const story = JSON.stringify([found.ladder, found.rounds]);
+  models.hidden = !found.ladder.length;
+  turns.hidden = !found.rounds.length;
+  if (story !== sawStory && !models.matches(":active")) drawModels(found.ladder), drawRounds(found.rounds), (sawStory = story);
   return 2000;
 });

@@ -11,6 +11,17 @@ const act = (verb, run) => async () => {
   tick();
 };
 
+// A page of its own, given to the browser as a file.
+const report = (question, name) => async () => {
+  put(said, "Writing the report …");
+  const found = await server.report(question);
+  put(said, found.error || "");
+  if (found.error) return;
+  const link = Object.assign(el("a"), { href: URL.createObjectURL(new Blob([found.html], { type: "text/html" })), download: `${name}.html` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+};
+
 function choose(run) {
   chosen = run;
   wb.select(run);
@@ -38,6 +49,7 @@ function describe(run) {
   const buttons = el("div", "wb-row");
   if (run.is_live) buttons.append(wb.button("Pause", "", act("pause", run.id)), wb.button("Stop and save", "", act("stop", run.id)));
   if (run.can_resume) buttons.append(wb.button("Resume", "", act("resume", run.id)));
+  buttons.append(wb.button("Report", "", report({ run: run.id }, run.id)), wb.button(`Report of round ${run.round}`, "", report({ round: run.round }, `round-${run.round}`)));
   if (!run.is_live) buttons.append(wb.sure("Delete", `Delete ${run.id} and its adapter?`, act("delete", run.id)));
   const facts = el("div", "wb-knobs");
   const fact = (name, value, help) => facts.append(Object.assign(el("span", "", name), { title: help || "" }), value instanceof Node ? value : el("span", "", value));

@@ -16,7 +16,7 @@ from torch import Tensor
 from workbench import packs
 from workbench.annotator import Annotator
 from workbench.corpus import Prompt
-from workbench.engine import maths, recording, sampling
+from workbench.engine import maths, recording, sampling, scoring
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import batch_at, generator, parts, permutation
 from workbench.engine.rollout import (
@@ -37,6 +37,7 @@ from workbench.engine.step import Sample, State, Step, gathered, picked
 from workbench.engine.stepper import Stepper
 from workbench.engine.vitals import vitals
 from workbench.recipes import PpoRecipe
+from workbench.rewards import runs
 
 LEAVES = "policy"
 SAMPLES = 4
@@ -51,12 +52,16 @@ def inputs(recipe: PpoRecipe, find: Callable[..., list[Any]]) -> dict[str, Any]:
 def load(recipe: PpoRecipe, backbone: Backbone, adapters: Path) -> None:
     backbone.load("sft", adapters / recipe.sft)
     backbone.copy("policy", of="sft")
-    backbone.load("reward", adapters / recipe.reward)
+    scoring.load(recipe.reward, backbone, adapters, roles := reward_roles(recipe))
+    first = next(iter(roles.values()), "")
     if recipe.value == "own":
-        backbone.copy("value", of="reward")
-        backbone.add_head("value", recipe.seed, copy_of="reward")
-    else:
-        backbone.add_head("value", recipe.seed)
+        backbone.copy("value", of=first or "sft")
+    backbone.add_head("value", recipe.seed, copy_of=first if recipe.value == "own" else "")
+
+
+def reward_roles(recipe: PpoRecipe) -> dict[str, str]:
+    """The role of every reward run that is asked: "reward", then "reward_2" and so on."""
+    return {run: f"reward_{place}" if place > 1 else "reward" for place, run in enumerate(runs(recipe.reward), start=1)}
 
 
 def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixed: Sequence[Prompt] = (),
@@ -78,7 +83,7 @@ def train(recipe: PpoRecipe, backbone: Backbone, prompts: Sequence[Prompt], fixe
         samples = speak(backbone, recipe, fixed, judge) if looks and fixed else []
         batch = batch_at(prompts, index - 1, recipe.batch, recipe.seed)
         rollout, numbers = collect(backbone, batch, recipe, index)                      # 1. answer, score, weigh, credit
-        golds = judge.scores([p.messages for p in batch], recording.texts(backbone.chat, rollout)) if judge else []
+        golds = judge.scores([p.messages for p in batch], recording.texts(backbone.chat, rollout.rows)) if judge else []
         numbers |= {"gold": sum(golds) / len(golds)} if golds else {}
         recorded = recording.rows(backbone.chat, batch, rollout, golds, recipe.record, index)
         start = time.perf_counter()
@@ -101,17 +106,26 @@ def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, inde
                                   generator(recipe.seed, index, 1))
     clock.append(time.perf_counter())
     rows = closed(replies, backbone.chat.end_of_turn)
-    rows = rows._replace(lower=backbone.below(rows.ids, rows.attention, "policy", "sft", "reward", *(["value"] if recipe.value == "own" else [])))
+    roles = ["policy", "sft", *reward_roles(recipe).values(), *(["value"] if recipe.value == "own" else [])]
+    rows = rows._replace(lower=backbone.below(rows.ids, rows.attention, *roles))
     own = score_tokens(backbone, "policy", rows, recipe.micro_batch, recipe.temperature, head="value" if recipe.value == "shared" else "")
     reference = score_tokens(backbone, "sft", rows, recipe.micro_batch, recipe.temperature).logps
     values = own.values if recipe.value == "shared" else score_states(backbone, "value", rows, recipe.micro_batch)
-    score = score_replies(backbone, "reward", rows, recipe.micro_batch)
+    score = rate(backbone, rows, batch, recipe)
     rollout = credit(rows, replies.ended, own.logps, reference, values, score, recipe)
     clock.append(time.perf_counter())
     numbers = describe(rollout, replies, own.entropies, score, recipe) | vitals(replies, rollout.logps, score, backbone.chat.stops)
     if index == 1:
-        numbers["score_gap"] = padding_gap(backbone, rows, score)
+        numbers["score_gap"] = padding_gap(backbone, rows, recipe)
     return rollout, numbers | {"seconds_generate": clock[1] - clock[0], "seconds_score": clock[2] - clock[1]}
+
+
+def rate(backbone: Backbone, rows: Rows, prompts: Sequence[Prompt], recipe: PpoRecipe) -> Tensor:
+    """What the reward says of replies, (b,): its models read the rows, its rules and functions the texts."""
+    reward = scoring.Reward(recipe.reward)
+    by_run = {run: score_replies(backbone, role, rows, recipe.micro_batch) for run, role in reward_roles(recipe).items()}
+    texts = recording.texts(backbone.chat, rows) if reward.reads_text else []
+    return reward.total(by_run, scoring.Said([p.messages for p in prompts], texts, rows.mask.sum(1), recipe.reply_tokens))
 
 
 def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: Tensor, score: Tensor, recipe: PpoRecipe) -> Rollout:
@@ -137,14 +151,17 @@ def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tenso
     }
 
 
-def padding_gap(backbone: Backbone, rows: Rows, score: Tensor) -> float:
-    """How much a score changes when the most padded row is read without its padding; 0 but for rounding."""
+def padding_gap(backbone: Backbone, rows: Rows, recipe: PpoRecipe) -> float:
+    """How much a model's score changes when the most padded row is read without its padding; 0 but for rounding."""
+    role = next(iter(reward_roles(recipe).values()), "")
+    if not role:
+        return 0.0
     row = int(rows.attention.sum(1).argmin())
     is_real = rows.attention[row].bool()
     count = max(0, int(is_real[-rows.mask.shape[1] - 1 :].sum()) - 1)  # what closes the row is the last real token, said or not
     ids, attention = rows.ids[row : row + 1, is_real], rows.attention[row : row + 1, is_real]
     alone = Rows(ids, attention, attention.new_ones(1, count))
-    return abs(float(score_replies(backbone, "reward", alone, 1)[0] - score[row]))
+    return abs(float(score_replies(backbone, role, alone, 1)[0] - score_replies(backbone, role, rows, recipe.micro_batch)[row]))
 
 
 def improve(backbone: Backbone, policy: Stepper, value: Stepper, rollout: Rollout, recipe: PpoRecipe, index: int) -> dict[str, float]:
@@ -226,7 +243,7 @@ def speak(backbone: Backbone, recipe: PpoRecipe, fixed: Sequence[Prompt], judge:
     with backbone.role("policy"):
         replies = sampling.answer(backbone, [backbone.chat.prompt(p.messages) for p in fixed], recipe.reply_tokens, 0.7, generator(recipe.seed, 7))
     tokens = [replies.tokens(row) for row in range(len(fixed))]
-    scores = score_replies(backbone, "reward", closed(replies, backbone.chat.end_of_turn), recipe.micro_batch)
+    scores = rate(backbone, closed(replies, backbone.chat.end_of_turn), fixed, recipe)
     texts = [backbone.chat.text(t) for t in tokens]
     golds = judge.scores([p.messages for p in fixed], texts) if judge else [None] * len(texts)
     return [Sample(p.messages, text, {"score": round(float(s), 2), "tokens": len(t)} | ({} if g is None else {"gold": round(g, 2)}))

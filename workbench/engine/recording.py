@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from workbench.corpus import Prompt
 from workbench.chat import Chat
-from workbench.engine.rollout import Rollout
+from workbench.engine.rollout import Rollout, Rows
 from workbench.records import RolloutRow
 
 
-def texts(chat: Chat, rollout: Rollout) -> list[str]:
-    """The replies of a rollout as a person reads them."""
-    return [chat.text(tokens(rollout, place)) for place in range(len(rollout.score))]
+def texts(chat: Chat, rows: Rows) -> list[str]:
+    """Replies as a person reads them."""
+    return [chat.text(tokens(rows, place)) for place in range(len(rows.ids))]
 
 
-def tokens(rollout: Rollout, place: int) -> list[int]:
-    return rollout.rows.take(slice(place, place + 1)).said().tolist()
+def tokens(rows: Rows, place: int) -> list[int]:
+    return rows.take(slice(place, place + 1)).said().tolist()
 
 
 def rows(chat: Chat, prompts: Sequence[Prompt], rollout: Rollout, golds: Sequence[float], share: float, step: int) -> list[RolloutRow]:
@@ -31,7 +31,7 @@ def rows(chat: Chat, prompts: Sequence[Prompt], rollout: Rollout, golds: Sequenc
 
 def row(chat: Chat, prompt: Prompt, rollout: Rollout, place: int, step: int, gold: float | None) -> RolloutRow:
     said = rollout.mask[place].bool()
-    ids = tokens(rollout, place)
+    ids = tokens(rollout.rows, place)
     figures = {name: getattr(rollout, name)[place][said].float().tolist() for name in ("logps", "reference", "values", "returns", "advantages", "rewards")}
     return RolloutRow(step, place, prompt.messages, chat.pieces(ids), ids, float(rollout.raw_score[place]), gold,
                       "ended" if rollout.ended[place] else "cut", **figures)

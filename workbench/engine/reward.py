@@ -24,7 +24,7 @@ from workbench.probes import PROBES
 from workbench.recipes import RewardRecipe
 
 LEAVES = "reward"
-TRIAL = "trial"  # the role that learns from a smaller share of the rankings
+TRIAL = "smaller"  # the role that learns from a smaller share of the rankings
 LEAST = 4  # rankings; what is learned from fewer says nothing
 
 

@@ -1,15 +1,16 @@
-"""Answers the comparisons that wait: all adapters of one question write together, so that the panes stream side by side."""
+"""Answers what waits: comparisons, whose adapters write together so that the panes stream side by side, and typed replies to be scored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.engine import sampling
+from workbench import rewards, trials
+from workbench.engine import sampling, scoring, scratch
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator
 from workbench.engine.sampling import Replies
-from workbench.records import Comparison
+from workbench.records import Comparison, Scored, Trial
 from workbench.store import Store
 
 WRITE_EVERY = 2  # tokens between two looks at the store
@@ -23,6 +24,16 @@ def answer(store: Store, backbone: Backbone, adapters: Path, comparison: Compari
         backbone.load(name, adapters / name)
     streams = [stream(backbone, comparison, name, place) for place, name in enumerate(names)]
     write(store, backbone, comparison, streams)
+
+
+def score(store: Store, backbone: Backbone, adapters: Path, trial: Trial) -> None:
+    """Writes what a reward says of typed replies, as far as it is known; ends as soon as something newer was typed."""
+    scoring.load(trial.reward, backbone, adapters, {run: run for run in rewards.runs(trial.reward) if run not in backbone.roles()})
+    found: list[Scored] = []
+    for found in scratch.answers(backbone, trial):
+        if not trials.write(store, trial.id, found, "waiting"):
+            return
+    trials.write(store, trial.id, found, "done")
 
 
 def stream(backbone: Backbone, comparison: Comparison, name: str, place: int) -> Iterator[Replies]:

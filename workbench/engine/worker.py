@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from workbench import changes, doctor, heldout, kept, principled, rollouts
+from workbench import changes, doctor, heldout, kept, principled, rollouts, trials
 from workbench.checks import judge_of, recipe_at, root_model
 from workbench.errors import LabError, OutOfMemory, Unhealthy, WorkbenchError
 from workbench.process import LOST
 from workbench.recipes import Recipe, from_json
-from workbench.records import Run
+from workbench.records import Comparison, Run, Trial
 from workbench.store import Store
 
 if TYPE_CHECKING:
@@ -201,29 +201,35 @@ class Worker:
 
     def answer_one(self, between_steps: bool = False) -> bool:
         """Answers the oldest waiting question, if there is one that the loaded model can answer."""
-        comparison = waiting(self.store)
-        if comparison is None:
+        question = waiting(self.store)
+        if question is None:
             return False
-        model = comparison.settings["model"]
+        model = question.model if isinstance(question, Trial) else question.settings["model"]
         if between_steps and (self.loaded is None or self.loaded[0] != model):
             return False
         from workbench.engine import talk
 
         try:
             backbone = self.backbone if self.loaded and self.loaded[0] == model else self.backbone_for(model, "auto")
-            talk.answer(self.store, backbone, self.home / "adapters", comparison)
+            (talk.score if isinstance(question, Trial) else talk.answer)(self.store, backbone, self.home / "adapters", question)
         except WorkbenchError as fault:
-            self.store.set_comparison_state(comparison.id, "failed", str(fault))
+            self.refuse(question, str(fault))
         except Exception as fault:  # a question must never take a training run along
             print(traceback.format_exc(), file=sys.stderr, flush=True)
-            self.store.set_comparison_state(comparison.id, "failed", f"{type(fault).__name__}: {fault} (the whole trace is in {self.home / 'worker.log'})")
+            self.refuse(question, f"{type(fault).__name__}: {fault} (the whole trace is in {self.home / 'worker.log'})")
         return True
 
+    def refuse(self, question: Comparison | Trial, reason: str) -> None:
+        if isinstance(question, Trial):
+            trials.write(self.store, question.id, [], "failed", reason)
+        else:
+            self.store.set_comparison_state(question.id, "failed", reason)
 
-def waiting(store: Store) -> Any:
-    """The oldest question without an answer; torch is not imported to find that there is none."""
+
+def waiting(store: Store) -> Comparison | Trial | None:
+    """The oldest question without an answer, typed replies first: they are short, and somebody is typing. Torch is not imported for this."""
     found = store.comparisons("kind='chat' and state='waiting'", limit=1)
-    return found[0] if found else None
+    return trials.waiting(store) or (found[0] if found else None)
 
 
 def is_out_of_memory(fault: Exception) -> bool:

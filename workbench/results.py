@@ -6,16 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.lab import Lab
+from workbench.recipes import Recipe
 from workbench.records import Run
 
 
-def read(lab: Lab, run: Run) -> dict[str, Any] | None:
-    """What an evaluation found, for the browser; None while there is nothing."""
+def read(run: Run, recipe: Recipe) -> dict[str, Any] | None:
+    """What an evaluation found, for a page; None while there is nothing."""
     if not run.summary:
         return None
-    judge = lab.recipe(run.id)
-    simulated = judge.annotator == "simulated" if judge.stage == "evaluate" else False
+    simulated = getattr(recipe, "annotator", "") == "simulated"
     found = measured(run.summary)
     return {"id": run.id, "verdict": verdict(found), "heads": ["", named(found, "a"), named(found, "b")], "rows": rows(found),
             "judge": "Judged by a simulated annotator: the pack's scoring rule, which stands in for a person. Not a human judgement."

@@ -1,0 +1,63 @@
+"""A report is one file that tells a run whole, and nothing that a model wrote can act in it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from workbench import Lab, PpoRecipe, SftRecipe
+from workbench.errors import LabError, NotFound
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    lab = Lab(tmp_path / "lab")
+    sft = lab.store.add_run("sft", SftRecipe(lr=3e-4).to_json(), 3)
+    ppo = lab.store.add_run("ppo", PpoRecipe(sft=sft.id, reward=sft.id, kl_weight=0.2).to_json(), 4)
+    for step in (1, 2, 3):
+        lab.store.log(ppo.id, step, 4, {"score": step / 10, "kl_seq": step / 5, "reply_tokens": 20.0})
+        lab.store.add_samples(ppo.id, step, [([{"role": "user", "content": "Oat milk?"}], f"{EVIL} {step}", {"score": 0.5})])
+    return lab
+
+
+def body(html: str) -> str:
+    return html[html.index("<body>"):]
+
+
+def test_a_run_is_told_with_its_knobs_lineage_samples_and_environment(lab):
+    told = body(lab.report_text("ppo-1"))
+    for words in ("ppo-1", "from sft-1", "kl_weight", "0.2", "Oat milk?", "step 1", "step 3", "Environment", "torch"):
+        assert words in told, words
+    assert "Plotly.newPlot" in told
+
+
+def test_what_a_model_wrote_is_escaped(lab):
+    told = lab.report_text("ppo-1")
+    assert EVIL not in told and "&lt;img src=x" in told
+
+
+def test_nothing_is_fetched_from_elsewhere(lab):
+    told = body(lab.report_text("ppo-1"))
+    assert not re.search(r"(src|href)=[\"']?https?:", told)
+
+
+def test_a_round_tells_all_its_runs(lab):
+    told = body(lab.report_text(1))
+    assert told.index("<h2>sft-1") < told.index("<h2>ppo-1")
+
+
+def test_what_is_not_there_is_said(lab, tmp_path):
+    with pytest.raises(NotFound, match="round 7; there are: 1"):
+        lab.report_text(7)
+    with pytest.raises(NotFound):
+        lab.report_text("ppo-9")
+    with pytest.raises(LabError, match="cannot write"):
+        lab.report("ppo-1", tmp_path / "nowhere" / "page.html")
+
+
+def test_the_file_is_written_whole(lab, tmp_path):
+    target = lab.report("ppo-1", tmp_path / "page.html")
+    assert target.read_text(encoding="utf-8").rstrip().endswith("</html>")

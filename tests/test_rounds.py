@@ -1,0 +1,101 @@
+"""Rounds and their staleness follow each act; the ladder says what was measured and nothing else."""
+
+from __future__ import annotations
+
+
+import pytest
+
+from workbench import EvaluateRecipe, Lab, PpoRecipe, RewardRecipe, SftRecipe
+from workbench.recipes import Recipe
+from workbench.rounds import stale
+
+ASKED = [{"role": "user", "content": "Oat milk?"}]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path / "lab")
+
+
+def done(lab: Lab, recipe: Recipe, **summary: object) -> str:
+    """A run that began and ended just now."""
+    run = lab.store.add_run(recipe.stage, recipe.to_json(), 1, round=lab.round)
+    assert lab.store.claim().id == run.id
+    lab.store.summarise(run.id, summary)
+    assert lab.store.set_state(run.id, "done", ("running",))
+    return run.id
+
+
+def ranked(lab: Lab, a: str, b: str, kind: str = "ranking", ranking: tuple[list[int], ...] = ([0], [1])) -> int:
+    [number] = lab.store.add_comparisons([{"kind": kind, "prompt": ASKED, "shown": [0, 1], "state": "ready", "round": lab.round,
+                                           "replies": [{"adapter": a, "text": "yes"}, {"adapter": b, "text": "no"}]}])
+    lab.judge(number, list(ranking))
+    return number
+
+
+def why(lab: Lab, name: str) -> str:
+    return stale(lab.store, lab.run(name), lab.list_runs())
+
+
+def chain(lab: Lab) -> tuple[str, str, str]:
+    sft = done(lab, SftRecipe())
+    ranked(lab, sft, sft)
+    reward = done(lab, RewardRecipe(sft=sft))
+    return sft, reward, done(lab, PpoRecipe(sft=sft, reward=reward), kl_seq=4.0)
+
+
+def test_nothing_is_stale_right_after_the_chain(lab):
+    assert [why(lab, name) for name in chain(lab)] == ["", "", ""]
+
+
+def test_votes_make_the_reward_model_older_than_its_rankings(lab):
+    sft, reward, ppo = chain(lab)
+    ranked(lab, ppo, sft, kind="chat")
+    assert why(lab, reward) == "1 ranking was made since reward-1 began"
+    assert why(lab, ppo) == ""
+
+
+def test_a_new_reward_model_makes_the_policy_older(lab):
+    sft, _, ppo = chain(lab)
+    ranked(lab, ppo, sft)
+    newer = done(lab, RewardRecipe(sft=sft))
+    assert "reward-2 was made after ppo-1 began from reward-1" in why(lab, ppo)
+    assert why(lab, newer) == ""
+
+
+def test_a_run_that_goes_on_from_its_own_stage_is_not_older_than_itself(lab):
+    first = done(lab, SftRecipe())
+    assert why(lab, done(lab, SftRecipe(start_from=first))) == ""
+
+
+def test_votes_after_ppo_belong_to_the_next_round(lab):
+    sft, _, ppo = chain(lab)
+    ranked(lab, ppo, sft)
+    first, second = lab.rounds()
+    assert (first.number, first.runs, dict(first.rankings)) == (1, ["sft-1", "reward-1", "ppo-1"], {"human": 1})
+    assert (second.number, second.runs, dict(second.rankings)) == (2, [], {"human": 1})
+
+
+def test_the_ladder_tells_what_was_measured(lab):
+    sft, _, ppo = chain(lab)
+    done(lab, EvaluateRecipe(a=ppo, b=sft), a=ppo, b=sft, gold_a=1.5, gold_b=0.9, kl_seq=5.0, perplexity_a=55.0, perplexity_b=50.0,
+         reply_tokens_a=30.0, reply_tokens_b=28.0)
+    ranked(lab, ppo, sft)
+    ranked(lab, ppo, sft, ranking=([0, 1],))
+    low, high = lab.ladder()
+    assert (low.adapter, low.gold, low.win_rate, low.reply_tokens) == ("sft-1", 0.9, None, 28.0)
+    assert (high.adapter, high.gold, high.win_rate, high.votes, high.kl_seq) == ("ppo-1", 1.5, 0.75, 2, 5.0)
+    assert high.tax == pytest.approx(0.1)
+
+
+def test_what_was_not_measured_is_not_told(lab):
+    _, _, ppo = chain(lab)
+    rung = lab.ladder()[1]
+    assert (rung.adapter, rung.gold, rung.win_rate, rung.kl_seq) == (ppo, None, None, 4.0)
+
+
+def test_replies_that_grow_alike_are_warned_of(lab):
+    _, _, ppo = chain(lab)
+    lab.store.log(ppo, 1, 1, {"distinct2": 0.9})
+    lab.store.log(ppo, 2, 2, {"distinct2": 0.4})
+    assert "grew alike" in lab.rounds()[0].warnings[0]

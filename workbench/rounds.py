@@ -1,0 +1,110 @@
+"""Rounds of alignment as they stand: what each made, what is older than its input, and the ladder of models. No torch.
+
+A round ends when a PPO run is done; what is judged after that belongs to the next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench import checks, corpus, votes
+from workbench.records import Run
+from workbench.store import Store
+
+JUDGEMENTS = "judged is not null and state='judged' and kind<>'evaluation'"
+BY_MODEL = "written by a model"  # how the notes of such a corpus begin
+FEW_WORDS = 0.7  # of what it was at the run's start: below this share of distinct pairs of tokens replies repeat each other
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One model of the ladder, beside the SFT model it came from; what was not measured is None."""
+
+    adapter: str
+    round: int
+    came_from: list[str]
+    gold: float | None = None
+    win_rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    votes: int = 0  # behind the win rate
+    kl_seq: float | None = None
+    reply_tokens: float | None = None
+    tax: float | None = None  # change of the perplexity of text outside the domain, as a share
+    stale: str = ""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one turn made: runs in order, rankings by who judged, and what to watch over many turns."""
+
+    number: int
+    runs: list[str]
+    rankings: Mapping[str, int]  # by source
+    warnings: list[str]
+
+
+def stale(store: Store, run: Run, runs: Sequence[Run]) -> str:
+    """Why a finished run is older than its input, in words; empty when it is not."""
+    recipe, begun = checks.recipe_of(run), run.started or run.created
+    for name in recipe.needs():
+        stage = name.partition("@")[0].rpartition("-")[0]
+        newer = [r for r in runs if r.stage == stage and r.state == "done" and r.id not in (run.id, name.partition("@")[0]) and (r.ended or 0) > begun]
+        if newer:
+            return f"{newer[-1].id} was made after {run.id} began from {name}"
+    if getattr(recipe, "preferences", "") in corpus.JUDGED:
+        since = len(store.comparisons(f"{JUDGEMENTS} and judged > ?", begun, limit=1000))
+        return f"{since} {'ranking was' if since == 1 else 'rankings were'} made since {run.id} began" if since else ""
+    return ""
+
+
+def ladder(store: Store) -> list[Rung]:
+    """Every finished SFT and PPO model, oldest first, with what held-out comparisons and votes say of it."""
+    runs = store.runs()
+    compared = [run.summary for run in runs if run.stage == "evaluate" and run.state == "done" and run.summary]
+    judged = store.comparisons("state='judged'")
+    return [rung(store, run, runs, compared, judged) for run in runs if run.stage in ("sft", "ppo") and run.state == "done"]
+
+
+def rung(store: Store, run: Run, runs: Sequence[Run], compared: Sequence[Mapping[str, Any]], judged: Sequence[Any]) -> Rung:
+    needs, of = checks.recipe_of(run).needs(), lambda key, found: found.get(key)
+    mine = next((found for found in reversed(compared) if of("a", found) == run.id), None)
+    beside = next((found for found in reversed(compared) if of("b", found) == run.id), None)
+    if run.stage == "sft" or mine is None:
+        gold, length = (of("gold_b", beside), of("reply_tokens_b", beside)) if beside else (None, run.summary.get("reply_tokens"))
+        counted = votes.win_rate(judged, run.id, needs[0]) if run.stage == "ppo" and needs else {}
+        return Rung(run.id, run.round, needs, gold, counted.get("rate"), counted.get("low"), counted.get("high"), counted.get("n", 0),
+                    run.summary.get("kl_seq"), length, None, stale(store, run, runs))
+    counted = votes.win_rate(judged, run.id, mine["b"])
+    before, after = mine.get("perplexity_b"), mine.get("perplexity_a")
+    return Rung(run.id, run.round, needs, mine.get("gold_a"), counted["rate"], counted["low"], counted["high"], counted["n"], mine.get("kl_seq"),
+                mine.get("reply_tokens_a"), after / before - 1 if before and after else None, stale(store, run, runs))
+
+
+def rounds(store: Store) -> list[Round]:
+    """Every round that has a run or a ranking, first to last."""
+    runs = store.runs()
+    made = store.comparisons(JUDGEMENTS)
+    found = []
+    for number in sorted({run.round for run in runs} | {each.round for each in made}):
+        here = [run for run in runs if run.round == number]
+        found.append(Round(number, [run.id for run in here], Counter(each.source or "human" for each in made if each.round == number),
+                           [told for run in here for told in watch(store, run)]))
+    return found
+
+
+def watch(store: Store, run: Run) -> list[str]:
+    """Signs of collapse that one run alone shows: learning from model-written text, and replies that grow alike."""
+    told = []
+    written = {entry.name for entry in store.corpora() if entry.notes.startswith(BY_MODEL)}
+    learned = getattr(checks.recipe_of(run), "corpus", "")
+    if run.stage == "sft" and learned in written:
+        told.append(f"{run.id} imitates {learned}, which a model wrote: mix in what people wrote, or rounds feed on themselves")
+    if run.stage == "ppo":
+        series = [value for _, key, value in store.metrics(run.id) if key == "distinct2" and value is not None]
+        if len(series) > 1 and series[-1] < FEW_WORDS * series[0]:
+            told.append(f"{run.id}'s replies grew alike: {series[-1]:.0%} of the pairs of tokens are distinct, {series[0]:.0%} were at its start")
+    return told
