@@ -44,7 +44,7 @@ def imports(lab: Lab) -> None:
     """Look first, add then: a file is read at once, and added to the lab when asked."""
     with gr.Accordion("Bring your own file", open=True):
         file = gr.File(show_label=False, file_types=TYPES, height=132, elem_id="import-file")
-        found = gr.Textbox(TEACH, show_label=False, container=False, lines=3, max_lines=14, interactive=False, elem_id="import-found")
+        found = gr.Textbox(TEACH, show_label=False, container=False, lines=4, max_lines=14, interactive=False, elem_id="import-found")
         with gr.Row(visible=False) as more:
             name = gr.Textbox(label="Name of the corpus", elem_id="import-name")
             columns = gr.Textbox(label="Columns, only if not recognised", placeholder="prompt=question, reply=answer", elem_id="import-columns")
@@ -92,9 +92,8 @@ def taking(shelf: Shelf, chosen: gr.Textbox) -> None:
     """The corpus that is open, as a file in TRL's columns."""
     with gr.Accordion("Take the rows elsewhere", open=False):
         gr.Markdown("The open corpus in TRL's columns, to be imported again without loss. No cell of a CSV is a formula to a spreadsheet.")
-        with gr.Row(equal_height=True):
-            format = gr.Dropdown([*exports.FORMATS], value=exports.FORMATS[0], label="Format", elem_id="export-format")
-            write = gr.Button("Write the file", elem_id="export-write")
+        format = gr.Dropdown([*exports.FORMATS], value=exports.FORMATS[0], label="Format", elem_id="export-format")
+        write = gr.Button("Write the file", elem_id="export-write")
         file = gr.File(show_label=False, interactive=False, visible=False, elem_id="export-file")
     write.click(told(lambda key, format: gr.File(str(exported(shelf, key or "", format)), visible=True)), [chosen, format], file, show_progress="minimal")
     chosen.change(lambda: gr.File(visible=False), None, file, show_progress="hidden")

@@ -108,8 +108,9 @@ def problems(rows: Sequence[Row], chat: Chat | None, measured: dict[int, int], c
     long = [number for number, length in measured.items() if cut and chat and length > cut]
     marks = [text for text in chat.tokenizer.get_added_vocab() if len(text) > 2] if chat else []
     opposed = contradictions(rows)
+    part = f", of {len(measured):,} measured" if len(measured) < len(rows) else ""
     found = [
-        Problem("long", f"longer than {cut:,} tokens", "what does not fit is left out of training; raise max_tokens, or take them out", long, long),
+        Problem("long", f"longer than {cut:,} tokens{part}", "what does not fit is left out of training; raise max_tokens, or take them out", long, long),
         Problem("copies", "copies", "say the same as another row but for spaces and capitals; taking them out keeps the first of each",
                 [number for group in groups for number in group], [number for group in groups for number in group[1:]]),
         Problem("opposed", "contradict each other", "order the same two replies to the same prompt in both ways; both orders are learnt", opposed, opposed),

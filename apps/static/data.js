@@ -16,8 +16,10 @@ root.append(shelf, middle, row, sizes, notes);
 
 const here = () => books.find((each) => each.key === key) || {};
 
+const bring = button("Bring your own file", "dt-bring", () => document.querySelector("#import-file")?.scrollIntoView({ behavior: "smooth", block: "center" }));
+
 function drawShelf() {
-  shelf.replaceChildren(...books.map((book) => {
+  shelf.replaceChildren(bring, ...books.map((book) => {
     const made = button("", "dt-book", () => choose(book.key));
     made.append(el("strong", "", book.name), el("span", "dt-count", wb.number(book.rows)), el("small", "wb-faint", `${book.shape}, ${book.part}`));
     if (book.rejected) made.append(el("small", "dt-left-out", `${wb.number(book.rejected)} left out`));
@@ -58,6 +60,7 @@ async function read() {
   pager.replaceChildren(turnPage("Back", -1, page > 0), place, turnPage("Next", 1, page + 1 < found.pages));
   const first = found.rows.find((each) => chosen && each.number === chosen.number) || found.rows[0];
   first ? open(first) : row.replaceChildren();
+  if (!look) put(chips, "Looking through the rows …");
   const seen = await server.shelf_look({ key, cut });
   if (turn !== asked) return;
   look = seen.error ? null : seen;
@@ -66,7 +69,7 @@ async function read() {
 
 function drawHead() {
   const book = here(), parts = [el("strong", "", book.name), el("span", "wb-faint", ` ${book.shape}, ${book.part} `)];
-  if (book.taken_out) parts.push(el("span", "wb-faint", `${many(book.taken_out, "row")} taken out. `), button("Put back", "wb-link", () => change("shelf_restore", {})));
+  if (book.taken_out) parts.push(el("p", "wb-faint dt-about", `${many(book.taken_out, "row")} taken out last. `, button("Put back", "wb-link", () => change("shelf_restore", {}))));
   head.replaceChildren(...parts);
 }
 
@@ -104,7 +107,7 @@ function drawSizes() {
     plot.append(slot);
   });
   if (limit && look.unit === "tokens") {
-    const mark = el("b", "dt-cut", null, el("small", "", `cut-off ${wb.number(limit)}`));
+    const mark = el("b", limit > 0.8 * end ? "dt-cut dt-left" : "dt-cut", null, el("small", "", `cut-off ${wb.number(limit)}`));
     mark.style.left = `${(100 * limit) / end}%`;
     plot.append(mark);
   }
@@ -121,8 +124,9 @@ function cutBox(over) {
   box.value = look.cut;
   box.setAttribute("aria-label", "Cut-off in tokens");
   box.addEventListener("change", () => ((cut = Math.max(16, Number(box.value) || 0)), read()));
-  const what = look.rows && here().shape === "preferences" ? "with a reply beyond it, which the reward model leaves out" : "longer, which SFT leaves out";
-  return el("label", "wb-faint", null, el("span", "", "cut-off "), box, el("span", "", ` max_tokens: ${many(over, "row")} ${what}`));
+  const is = over === 1 ? "is" : "are", has = over === 1 ? "has" : "have";
+  const what = here().shape === "preferences" ? `${has} a longer reply, which the reward model leaves out` : `${is} longer, which SFT leaves out`;
+  return el("label", "wb-faint", null, el("span", "", "Cut-off (max_tokens) "), box, el("span", "", ` ${many(over, "row")} ${what}`));
 }
 
 function turnPage(text, by, enabled) {
@@ -191,13 +195,14 @@ function tokens({ place, pieces, mask, tokens, trained }, isRanking, trains) {
     run.append(el("span", "dt-token", shown(piece)));
   });
   if (pieces.length < tokens) text.append(` … ${wb.number(tokens - pieces.length)} more`);
-  return [el("small", "wb-faint", said), text];
+  const mark = text.querySelector("mark"), jump = mark && button("Go to the marked part", "wb-link", () => (row.scrollTop += mark.getBoundingClientRect().top - row.getBoundingClientRect().top - 60));
+  return [el("small", "wb-faint", said + " ", jump), text];
 }
 
 function measures({ sequences, cut: limit, model }, isRanking, trains) {
   const rows = sequences.map((each) => [isRanking ? rank(each.place) : "", wb.number(each.tokens - each.trained), wb.number(each.trained), wb.number(each.tokens), !limit ? "" : each.tokens > limit ? "too long" : "fits"]);
   const longest = Math.max(...sequences.map((each) => each.tokens)), verdict = !limit ? "Nothing is left out for its length here." : longest > limit ? `Longer than the cut-off of ${wb.number(limit)} tokens: what is too long is left out of training.` : `Within the cut-off of ${wb.number(limit)} tokens.`;
-  return [wb.table(["", "read", trains, "tokens", ""], rows), el("p", "wb-faint", `${verdict} As ${model} counts them.`)];
+  return [wb.table(["", "before", trains, "together", ""], rows), el("p", "wb-faint", `${verdict} As ${model} counts them.`)];
 }
 
 // One text of the row becomes a box; nothing is sent before Save, and polls leave it alone.
