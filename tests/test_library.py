@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from workbench import corpus, library
+from workbench import corpus, library, progress
 from workbench.corpus import Demonstration, Preference, Text
 from workbench.errors import CorpusError, LabError, NotFound
 from workbench.lab import Lab
@@ -105,6 +105,17 @@ def test_any_bytes_are_imported_whole_or_not_at_all(tmp_path_factory, content, n
         assert (files(lab), lab.store.corpora()) == before
     else:
         assert entry.usable == len(corpus.load(lab.home, "any", entry.shape)) > 0 and set(files(lab)) == {"any.jsonl"}
+
+
+def test_a_bar_is_drawn_only_for_an_import_that_takes_long(monkeypatch, capsys):
+    def import_of_ten():
+        show = progress.counter("rows")
+        show(0, 10), show(5, 10), show(10, 10)
+        return capsys.readouterr().err
+
+    assert import_of_ten() == ""
+    monkeypatch.setattr(progress, "WORTH_A_BAR_SECONDS", 0.0)
+    assert "rows" in import_of_ten()
 
 
 # --- by hand
