@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
 import gradio as gr
-import plotly.graph_objects as go
 
 from apps.page import STATIC, Page, panel, public, told
-from apps.shelf import Shelf, word_counts
-from workbench import corpus, formats, library, plots
+from apps.shelf import Shelf
+from workbench import corpus, formats, library
 from workbench.errors import WorkbenchError
+from workbench.formats import exports
 from workbench.lab import Lab
+from workbench.progress import WORTH_A_BAR_SECONDS, clock
 
 TYPES = [".json", ".jsonl", ".gz", ".csv", ".tsv", ".txt", ".parquet"]
 REFUSED_SHOWN = 50
@@ -25,23 +29,22 @@ TEACH = ("Chats (messages, ShareGPT, Alpaca), preferences (TRL, HH-RLHF, UltraFe
 
 def build(lab: Lab, page: Page) -> None:
     shelf = Shelf(lab)
-    panel("data", public(shelf.shelf_list), public(shelf.shelf_rows), public(shelf.shelf_edit), public(shelf.shelf_drop),
-          css_template=(STATIC / "data.css").read_text(encoding="utf-8"))
+    asked = (shelf.shelf_list, shelf.shelf_rows, shelf.shelf_look, shelf.shelf_tokens, shelf.shelf_edit, shelf.shelf_drop, shelf.shelf_restore)
+    panel("data", *map(public, asked), css_template=(STATIC / "data.css").read_text(encoding="utf-8"))
     chosen = gr.Textbox(visible="hidden", elem_id="data-chosen")
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=380):
             imports(lab)
-            writing(lab)
         with gr.Column(scale=2, min_width=320):
-            plot = gr.Plot(label="Lengths of the rows, in words", elem_id="data-lengths")
-    chosen.change(lambda key: lengths(shelf, key), chosen, plot, show_progress="hidden")
+            writing(lab)
+            taking(shelf, chosen)
 
 
 def imports(lab: Lab) -> None:
     """Look first, add then: a file is read at once, and added to the lab when asked."""
     with gr.Accordion("Bring your own file", open=True):
         file = gr.File(show_label=False, file_types=TYPES, height=132, elem_id="import-file")
-        found = gr.Textbox(TEACH, show_label=False, container=False, lines=3, max_lines=14, interactive=False, elem_id="import-found")
+        found = gr.Textbox(TEACH, show_label=False, container=False, lines=4, max_lines=14, interactive=False, elem_id="import-found")
         with gr.Row(visible=False) as more:
             name = gr.Textbox(label="Name of the corpus", elem_id="import-name")
             columns = gr.Textbox(label="Columns, only if not recognised", placeholder="prompt=question, reply=answer", elem_id="import-columns")
@@ -51,9 +54,9 @@ def imports(lab: Lab) -> None:
         add = gr.Button("Add to the lab", variant="primary", visible=False, elem_id="import-add")
     added = gr.Textbox(visible="hidden")
 
-    def bring(path: str, name: str, columns: str | None, shape: str | None) -> tuple[str, str]:
+    def bring(path: str, name: str, columns: str | None, shape: str | None, progress: gr.Progress = gr.Progress()) -> tuple[str, str]:
         try:
-            entry = lab.import_rows(path, name, mapping(columns), shape or "")
+            entry = lab.import_rows(path, name, mapping(columns), shape or "", waiting(progress))
         except WorkbenchError as fault:
             return str(fault), ""
         told = f"{entry.name} is in the lab: {entry.usable:,} {entry.shape}. Every form that wants {entry.shape} offers it now."
@@ -85,18 +88,50 @@ def written(lab: Lab, prompt: str, reply: str, name: str, system: str) -> tuple[
     return f"`{entry.name}` has {entry.usable:,} demonstrations now.", "", "", entry.name
 
 
+def taking(shelf: Shelf, chosen: gr.Textbox) -> None:
+    """The corpus that is open, as a file in TRL's columns."""
+    with gr.Accordion("Take the rows elsewhere", open=False):
+        gr.Markdown("The open corpus in TRL's columns, to be imported again without loss. No cell of a CSV is a formula to a spreadsheet.")
+        format = gr.Dropdown([*exports.FORMATS], value=exports.FORMATS[0], label="Format", elem_id="export-format")
+        write = gr.Button("Write the file", elem_id="export-write")
+        file = gr.File(show_label=False, interactive=False, visible=False, elem_id="export-file")
+    write.click(told(lambda key, format: gr.File(str(exported(shelf, key or "", format)), visible=True)), [chosen, format], file, show_progress="minimal")
+    chosen.change(lambda: gr.File(visible=False), None, file, show_progress="hidden")
+
+
+def exported(shelf: Shelf, key: str, format: str) -> Path:
+    """The rows behind a key as a file that can be downloaded."""
+    rows = shelf.opened(key).rows
+    path = Path(tempfile.mkdtemp(prefix="workbench-")) / f"{re.sub('[^a-z0-9-]+', '-', key.partition(':')[2])}.{exports.format_of(Path(key), format)}"
+    exports.write(path, rows, format)
+    return path
+
+
 def mapping(text: str | None) -> dict[str, str] | None:
     """What a person wrote about columns, "prompt=question, reply=answer"; None when nothing (a hidden box sends None)."""
     pairs = [part.split("=", 1) for part in (text or "").split(",") if "=" in part]
     return {meaning.strip(): column.strip() for meaning, column in pairs} or None
 
 
-def preview(path: str | None, columns: str | None, shape: str | None = "") -> tuple[str, gr.Dataframe, gr.Row, gr.Button]:
+def waiting(progress: gr.Progress) -> formats.Progress:
+    """Shows how far an import is and how long is left, once it has taken two seconds."""
+    begun = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        seconds = time.monotonic() - begun
+        if done and seconds > WORTH_A_BAR_SECONDS:
+            progress((done, total), desc=f"Reading, {clock(seconds / done * (total - done))} to go", unit="rows")
+
+    return show
+
+
+def preview(path: str | None, columns: str | None, shape: str | None = "", progress: gr.Progress = gr.Progress()
+            ) -> tuple[str, gr.Dataframe, gr.Row, gr.Button]:
     """The report on a file, the rows that would be left out, and the way on where there is one."""
     if not path:
         return TEACH, gr.Dataframe(visible=False), gr.Row(visible=False), gr.Button(visible=False)
     try:
-        found = formats.read(Path(path), mapping(columns), shape or "")
+        found = formats.read(Path(path), mapping(columns), shape or "", waiting(progress))
     except WorkbenchError as fault:
         more = ("\nOn this page the boxes below do it: Columns for --columns (write the meanings there and press Enter), Read as for --shape."
                 if "--columns" in str(fault) or shape else "")
@@ -113,14 +148,3 @@ def report(found: formats.Import) -> str:
     if len(found.rejected) > REFUSED_SHOWN:
         lines.append(f"The first {REFUSED_SHOWN} of them are listed below.")
     return "\n".join(lines)
-
-
-def lengths(shelf: Shelf, key: str) -> go.Figure | None:
-    """How long the rows of a corpus are: what to set max_tokens to (a word is about 1.3 tokens)."""
-    counts = word_counts(shelf.rows(key)) if key else []
-    figure = go.Figure(go.Histogram(x=counts, nbinsx=30, marker_color=plots.COLOURS["policy"]))
-    grid = "rgba(128,138,155,.2)"
-    axes = {name: {"title": {"text": text, "font": {"size": 12}}, "gridcolor": grid} for name, text in (("xaxis", "words"), ("yaxis", "rows"))}
-    figure.update_layout(height=250, margin={"l": 44, "r": 10, "t": 34, "b": 36}, paper_bgcolor="rgba(0,0,0,0)",
-                         plot_bgcolor="rgba(0,0,0,0)", font={"color": "#808a9b", "size": 12}, bargap=0.06, **axes)
-    return figure

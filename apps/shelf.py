@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from apps.opened import KEPT_OPEN, Opened
 from apps.ranking import page_of
-from workbench import corpus, library, packs
+from workbench import bundled, corpus, inspection, library, packs, trash
 from workbench.corpus import Demonstration, Preference, Prompt, Row, Text
 from workbench.errors import CorpusError, NotFound
 from workbench.lab import Lab
+from workbench.recipes import DEFAULT_MODEL
+from workbench.spelling import chat_of
 
 LONGEST = 20_000  # characters of a text shown; the corpus keeps the rest
+MOST_TOKENS = 4_000  # of a sequence shown
+JUDGED = {corpus.RANKINGS: "judged in this lab", corpus.AI_FEEDBACK: "judged by a model"}
 
 PARTS = {  # of a pack: the shape of the rows, and what they are for
     "demonstrations": ("demonstrations", "to imitate (SFT)"), "prompts": ("prompts", "to practise on (rankings, PPO)"),
@@ -33,6 +38,7 @@ class Book:
     rejected: int = 0
     notes: str = ""
     can_edit: bool = False
+    taken_out: int = 0  # rows that can be put back
 
 
 @dataclass(frozen=True)
@@ -40,22 +46,45 @@ class Shelf:
     """The server side of the data panel. Each method for it takes one dict and gives one back."""
 
     lab: Lab
+    open: dict[str, tuple[tuple[Any, ...], Opened]] = field(default_factory=dict, repr=False)
 
     def shelf_list(self, question: dict[str, Any]) -> dict[str, Any]:
         return {"books": [asdict(book) for book in self.books()]}
 
     def shelf_rows(self, question: dict[str, Any]) -> dict[str, Any]:
-        """A page of the rows that hold the words searched for, oldest first; with `twins` those that occur more than once, together."""
-        rows = self.rows(str(question["key"]))
-        groups = library.duplicates(rows)
-        first = {number: group[0] for group in groups for number in group}
-        numbers = [number for group in groups for number in group] if question.get("twins") else list(range(1, len(rows) + 1))
+        """A page of the rows that pass the filter and hold the words searched for, oldest first (copies together)."""
+        opened = self.opened(str(question["key"]))
+        numbers = opened.numbers(str(question.get("filter") or ""), cut_asked(question, opened))
         sought = str(question.get("search") or "").strip().lower()
         if sought:
-            numbers = [number for number in numbers if sought in text_of(rows[number - 1]).lower()]
+            numbers = [number for number in numbers if sought in text_of(opened.rows[number - 1]).lower()]
         found, page, pages = page_of(numbers, int(question.get("page") or 0))
-        return {"rows": [{**shown(number, rows[number - 1]), "twin": first.get(number, 0)} for number in found], "page": page, "pages": pages,
-                "total": len(numbers), "copies": len(first) - len(groups)}
+        kept = set(opened.held_out)
+        marks = [{"twin": opened.twins.get(number, 0), "is_held_out": number in kept} for number in found]
+        return {"rows": [{**shown(number, opened.rows[number - 1]), **mark} for number, mark in zip(found, marks)], "page": page, "pages": pages,
+                "total": len(numbers)}
+
+    def shelf_look(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What may be wrong with a corpus, which rows are held out, and how long they are; the first look takes a moment."""
+        opened = self.opened(str(question["key"]))
+        cut = cut_asked(question, opened)
+        filters = [{"name": p.name, "title": p.title, "about": p.about, "rows": len(p.numbers), "extra": len(p.extra)} for p in opened.problems(cut)]
+        prompts = len({corpus.prompt_key(opened.rows[number - 1]) for number in opened.held_out})
+        return {"filters": filters, "held_out": len(opened.held_out), "held_out_prompts": prompts, "rows": len(opened.rows), "cut": cut, "stamp": opened.stamp,
+                "unit": "tokens" if opened.chat else "words", "model": opened.model, "lengths": opened.histogram(cut)}
+
+    def shelf_tokens(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The row as the model reads it: every token's text, and which are trained; for a ranking once for each reply, best first."""
+        number = int(question["number"])
+        row, opened = self._seen(question, number), self.opened(str(question["key"]))
+        if opened.chat is None:
+            raise NotFound(f"the tokenizer of {opened.model} is not on this machine yet; it comes with the first run, and tokens are shown from then on")
+        spelt = inspection.spelt(opened.chat, row)
+        places = {reply["index"] - len(row.prompt): reply["place"] for reply in ranked(row)} if isinstance(row, Preference) else {}
+        order = sorted(spelt, key=lambda each: (places.get(each.place) or len(spelt) + 1, each.place))
+        return {"model": opened.model, "cut": cut_asked(question, opened), "sequences": [
+            {"place": places.get(each.place, 0), "tokens": len(each.encoded.ids), "trained": sum(each.encoded.mask), "mask": each.encoded.mask[:MOST_TOKENS],
+             "pieces": opened.chat.pieces(each.encoded.ids[:MOST_TOKENS], with_marks=True)} for each in order]}
 
     def shelf_edit(self, question: dict[str, Any]) -> dict[str, Any]:
         """Gives one text of a row another wording, if the row is still what the person saw."""
@@ -67,38 +96,77 @@ class Shelf:
         return {}
 
     def shelf_drop(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Takes a row out, if it is still what the person saw."""
-        name, number = imported(question), int(question["number"])
-        self._seen(question, number)
-        self.lab.drop_rows(name, [number])
+        """Takes out a row, if it is still what the person saw, or those that a problem is about, if the corpus is."""
+        name = imported(question)
+        if question.get("filter"):
+            opened = self.opened(str(question["key"]))
+            if opened.stamp != question["stamp"]:
+                raise CorpusError(f"{name} was changed elsewhere meanwhile; nothing was done. The rows are shown as they are now")
+            gone = next((each.extra for each in opened.problems(cut_asked(question, opened)) if each.name == question["filter"]), [])
+        else:
+            gone = [int(question["number"])]
+            self._seen(question, gone[0])
+        self.lab.drop_rows(name, gone)
+        return {"gone": len(gone)}
+
+    def shelf_restore(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Puts back what was taken out last."""
+        self.lab.restore_rows(imported(question))
         return {}
 
     def _seen(self, question: dict[str, Any], number: int) -> Row:
-        rows = self.rows(str(question["key"]))
+        rows = self.opened(str(question["key"])).rows
         if not 1 <= number <= len(rows) or mark_of(rows[number - 1]) != question["mark"]:
             raise CorpusError(f"row {number} was changed or moved elsewhere meanwhile; nothing was done. The rows are shown as they are now")
         return rows[number - 1]
 
     def books(self) -> list[Book]:
-        """Everything there is to learn from: imports first, then the lab's rankings, then the packs."""
-        imported = [Book(f"import:{e.name}", e.name, "imported", e.shape, e.usable, e.rejected, e.notes, True) for e in self.lab.store.corpora()]
-        judged = self.lab.ranking_counts().get("judged", 0)
-        own = [Book("rankings", corpus.RANKINGS, "judged in this lab", "preferences", len(self.rows("rankings")))] if judged else []
-        verdicts = len(self.rows(corpus.AI_FEEDBACK)) if self.lab.verdicts() else 0
-        own += [Book(corpus.AI_FEEDBACK, corpus.AI_FEEDBACK, "judged by a model", "preferences", verdicts)] if verdicts else []
+        """Everything there is to learn from: imports first, then what was judged in the lab, then the packs."""
+        imported = [Book(f"import:{e.name}", e.name, "imported", e.shape, e.usable, e.rejected, e.notes, True, trash.size(self.lab.home, e.name))
+                    for e in self.lab.store.corpora()]
+        counts = {name: len(self.rows(f"judged:{name}")) for name in JUDGED}
+        own = [Book(f"judged:{name}", name, said, "preferences", counts[name]) for name, said in JUDGED.items() if counts[name]]
         return imported[::-1] + own + [book for name in packs.names() for book in self._pack(name)]
 
     def _pack(self, name: str) -> list[Book]:
         keys = {part: f"{part}:{name}" for part in PARTS}
-        return [Book(keys[part], name, said, shape, len(self.rows(keys[part]))) for part, (shape, said) in PARTS.items()]
+        return [Book(keys[part], name, said, shape, len(self.opened(keys[part]).rows)) for part, (shape, said) in PARTS.items()]
+
+    def opened(self, key: str) -> Opened:
+        """A corpus with what was worked out about it, which is kept while rows, model and tokenizer stay the same."""
+        stamp = self._stamp(key)
+        before = self.open.get(key)
+        if before and stamp and before[0] == stamp:
+            return before[1]
+        rows, model = self.rows(key), self.lab.base_model
+        if before and before[1].rows == rows and before[1].model == model and before[1].chat:
+            return before[1]
+        made = Opened(rows, shape_behind(key, rows), model, next((each.chat for _, each in self.open.values() if each.model == model and each.chat), None)
+                      or chat_of(model))
+        for old in list(self.open)[: max(0, len(self.open) - KEPT_OPEN)]:
+            self.open.pop(old, None)
+        self.open[key] = (stamp, made)
+        return made
+
+    def _stamp(self, key: str) -> tuple[Any, ...]:
+        """What changes when a corpus does; empty where only its rows tell."""
+        part, _, name = key.partition(":")
+        told = (self.lab.base_model, (bundled.models_folder() / DEFAULT_MODEL).exists())
+        if part == "import":
+            try:
+                file = (corpus.folder(self.lab.home) / f"{library.named(name)}.jsonl").stat()
+            except (OSError, CorpusError):
+                return ()
+            return (*told, file.st_mtime_ns, file.st_size)
+        return told if part in PARTS and name in packs.names() else ()
 
     def rows(self, key: str) -> list[Row]:
         """All rows behind a key of `books`. Raises NotFound for any other."""
         part, _, name = key.partition(":")
-        if key == "rankings":
+        if part == "judged" and name == corpus.RANKINGS:
             return list(corpus.from_rankings(self.lab.store))
-        if key == corpus.AI_FEEDBACK:
-            return list(corpus.from_verdicts(self.lab.store, is_ranked_too=True))
+        if part == "judged" and name == corpus.AI_FEEDBACK:
+            return list(corpus.from_verdicts(self.lab.store, True))
         if part == "import":
             entry = next((e for e in self.lab.store.corpora() if e.name == name), None)
             if entry:
@@ -106,6 +174,17 @@ class Shelf:
         elif name in packs.names() and part in PARTS:
             return list(self.lab.rows(name, PARTS[part][0], held_out=part == "held_out"))
         raise NotFound(f"no corpus {key!r}; reload the page")
+
+
+def shape_behind(key: str, rows: Sequence[Row]) -> str:
+    """The shape of the rows; held-out prompts of a pack are split already, so they count as none that a stage would split."""
+    kind = next((shape for shape, made in corpus.ROWS.items() if rows and isinstance(rows[0], made)), "texts")
+    return "texts" if key.startswith(("prompts:", "held_out:")) else kind
+
+
+def cut_asked(question: dict[str, Any], opened: Opened) -> int:
+    """The cut-off that the person set, in tokens, or the recipe's own; 0 where length leaves nothing out."""
+    return min(max(int(question.get("cut") or 0), 0), 10**6) or inspection.cut_of(opened.shape)
 
 
 def turns(row: Row) -> list[dict[str, str]]:
@@ -141,10 +220,6 @@ def imported(question: dict[str, Any]) -> str:
 def text_of(row: Row) -> str:
     replies = row.replies if isinstance(row, Preference) else []
     return "\n".join([*(turn["content"] for turn in turns(row) if turn["role"] != "system"), *replies])
-
-
-def word_counts(rows: Sequence[Row]) -> list[int]:
-    return [len(text_of(row).split()) for row in rows]
 
 
 def shown(number: int, row: Row) -> dict[str, Any]:

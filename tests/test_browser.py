@@ -182,6 +182,26 @@ def test_sft_starts_from_the_form_and_its_curve_moves_through_a_reload(visit: Vi
     assert visit.lab.recipe("sft-1").model == tiny
 
 
+def test_a_row_is_read_token_by_token_taken_out_and_put_back(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "talks.jsonl"
+    file.write_text("\n".join(json.dumps({"prompt": f"{n} {HOSTILE}", "completion": "word " * (5 if n else 400)}) for n in range(3)), encoding="utf-8")
+    visit.lab.import_rows(file)
+    panel = visit.open("data")
+    book = panel.get_by_role("button", name="talks demonstrations")
+    book.click()
+    expect(panel.locator(".dt-chip", has_text="longer than 320 tokens")).to_have_text("1 longer than 320 tokens")
+    panel.get_by_role("tab", name="Tokens").click()
+    expect(panel.locator(".dt-tokens")).to_contain_text(HOSTILE)
+    expect(panel.locator(".dt-tokens mark")).to_contain_text("word word")
+    expect(panel.locator(".dt-tokens mark")).to_contain_text("<|im_end|>")
+    panel.get_by_role("button", name="Take out").click()
+    panel.get_by_role("button", name="Take it out?").click()
+    expect(book).to_contain_text("2")
+    panel.get_by_role("button", name="Put back").click()
+    expect(book).to_contain_text("3")
+    panel.get_by_role("tab", name="Conversation").click()
+
+
 def test_replies_are_ranked_with_the_keyboard_alone_and_undone(visit: Visit, tmp_path: Path) -> None:
     rows = [json.dumps({"prompt": f"{number} {HOSTILE}"}) for number in range(15)]
     file = tmp_path / "hostile.jsonl"

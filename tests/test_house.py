@@ -19,7 +19,7 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.checker": 1, "workbench.fence": 1, "workbench.schema": 1, "workbench.rollouts": 1, "workbench.heldout": 1, "workbench.changes": 1,
     "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.tax": 1, "workbench.diversity": 1, "workbench.frontier": 1,
     "workbench.curves": 1, "workbench.metrics": 1, "workbench.bands": 1, "workbench.principled": 1, "workbench.judgements": 1, "workbench.desk": 1, "workbench.feedback_recipes": 1,
-    "workbench.chat": 2, "workbench.spelling": 2,
+    "workbench.chat": 2, "workbench.spelling": 2, "workbench.inspection": 2, "workbench.trash": 2, "workbench.inspected": 3,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
     "workbench.kept": 2, "workbench.best": 2, "workbench.overdone": 2, "workbench.plots_drift": 2, "workbench.course": 2, "workbench.cures": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.agreement_words": 2, "workbench.constitution": 2, "workbench.feedback": 2,
     "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2, "workbench.results": 2, "workbench.mirrors": 2, "workbench.rounds": 2, "workbench.report": 2,

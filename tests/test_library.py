@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from workbench import corpus, library
+from workbench import corpus, library, progress
 from workbench.corpus import Demonstration, Preference, Text
 from workbench.errors import CorpusError, LabError, NotFound
 from workbench.lab import Lab
@@ -107,6 +107,17 @@ def test_any_bytes_are_imported_whole_or_not_at_all(tmp_path_factory, content, n
         assert entry.usable == len(corpus.load(lab.home, "any", entry.shape)) > 0 and set(files(lab)) == {"any.jsonl"}
 
 
+def test_a_bar_is_drawn_only_for_an_import_that_takes_long(monkeypatch, capsys):
+    def import_of_ten():
+        show = progress.counter("rows")
+        show(0, 10), show(5, 10), show(10, 10)
+        return capsys.readouterr().err
+
+    assert import_of_ten() == ""
+    monkeypatch.setattr(progress, "WORTH_A_BAR_SECONDS", 0.0)
+    assert "rows" in import_of_ten()
+
+
 # --- by hand
 
 
@@ -133,6 +144,54 @@ def test_rows_can_be_taken_out_but_not_all(lab, bring):
     assert lab.drop_rows("mine", [1]).usable == 1 and lab.rows("mine", "preferences")[0].replies == ["c", "d"]
     with pytest.raises(CorpusError, match="would be empty"):
         lab.drop_rows("mine", [1])
+
+
+def test_rows_taken_out_can_be_put_back_where_they_were(lab, bring):
+    rows = [{"prompt": f"p{n}", "chosen": "a", "rejected": "b"} for n in range(5)]
+    bring(rows)
+    before = lab.rows("mine", "preferences")
+    lab.drop_rows("mine", [2, 4])
+    lab.drop_rows("mine", [1])
+    assert lab.restore_rows("mine").usable == 3  # the latest act first
+    assert lab.restore_rows("mine").usable == 5 and lab.rows("mine", "preferences") == before
+    with pytest.raises(NotFound, match="nothing was taken out of 'mine'"):
+        lab.restore_rows("mine")
+
+
+def test_rows_come_back_after_others_were_added_or_edited(lab, bring):
+    for n in range(3):
+        lab.add_demonstration(f"q{n}", "a")
+    lab.drop_rows("my-demonstrations", [2, 3])
+    lab.add_demonstration("new", "a")
+    lab.edit_row("my-demonstrations", 1, ["q0", "edited"])
+    assert lab.restore_rows("my-demonstrations").usable == 4
+    assert [row.messages[0]["content"] for row in lab.rows("my-demonstrations", "demonstrations")] == ["q0", "q1", "q2", "new"]
+
+
+def test_a_new_import_of_that_name_leaves_nothing_to_put_back(lab, bring):
+    bring(PAIRS)
+    lab.drop_rows("mine", [1])
+    bring(PAIRS)
+    with pytest.raises(NotFound, match="nothing was taken out"):
+        lab.restore_rows("mine")
+    assert set(files(lab)) == {"mine.jsonl"}
+
+
+def test_what_was_taken_out_is_kept_when_it_cannot_be_put_back(lab, bring, monkeypatch):
+    bring(PAIRS)
+    lab.drop_rows("mine", [1])
+    before = files(lab)
+
+    def full(self, entry):
+        raise LabError("disk full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "add_corpus", full)
+        for act in (lambda: lab.restore_rows("mine"), lambda: lab.edit_row("mine", 1, ["x", "y", "z"])):
+            with pytest.raises(LabError, match="disk full"):
+                act()
+            assert files(lab) == before
+    assert lab.restore_rows("mine").usable == 2
 
 
 def test_a_pack_cannot_be_edited_and_says_how_to_make_it_ones_own(lab):

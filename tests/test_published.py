@@ -117,3 +117,19 @@ def test_words_that_judge_are_asked_about_and_can_be_named(bring):
         bring(*rows)
     found = bring(*rows, columns={"prompt": "prompt", "reply": "completion", "liked": "verdict:good|fine"})
     assert found.rows == [Preference([USER], ["a", "c", "b"], [[0, 1], [2]])] and [(r.line, r.reason) for r in found.rejected] == [(4, "liked is empty")]
+
+
+def test_two_replies_beside_a_prompt_are_asked_about(bring):
+    rows = [{"prompt": "Hi", "response_a": "a", "response_b": "b", "choice": word} for word in ("A", "B", "tie", "0")]
+    with pytest.raises(CorpusError, match="'response_a' and 'response_b' look like two replies to one prompt, and which is better is open"):
+        bring(*rows)
+    assert bring(*rows, shape="prompts").shape == "prompts"
+    columns = {"prompt": "prompt", "first": "response_a", "second": "response_b"}
+    found = bring(*rows, columns=columns | {"better": "choice"})
+    assert [row.ranking for row in found.rows] == [[[0], [1]], [[1], [0]]]
+    assert [r.reason.split(";")[0] for r in found.rejected] == ["a tie: no reply is preferred", "better is '0'"]
+    assert [row.ranking for row in bring(rows[3], rows[0], columns=columns | {"better": "choice:0"}).rows] == [[[0], [1]], [[1], [0]]]
+
+
+def test_multiple_choice_is_no_pair(bring):
+    assert bring({"question": "Hi", "ans0": "a", "ans1": "b", "ans2": "c"}).shape == "prompts"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tests import toy
-from workbench import bundled
+from tests.test_inspection import ASK, talk
+from workbench import bundled, inspection
 from workbench.chat import Chat
+from workbench.corpus import Demonstration, Preference
+from workbench.engine import rankings, sft
 from workbench.engine.models import load_tokenizer
 from workbench.errors import CorpusError, ModelError
 from workbench.recipes import DEFAULT_MODEL
@@ -38,7 +42,40 @@ def test_the_page_and_the_engine_see_the_same_tokens_and_train_the_same(both, ta
         assert page.conversation(messages) == encoded
         assert page.prompt(messages[:-1]) == engine.prompt(messages[:-1]) and page.reply(talk[-1]["content"]) == engine.reply(talk[-1]["content"])
         assert page.tokenizer.decode(encoded.ids) == engine.tokenizer.decode(encoded.ids)
+        assert "".join(page.pieces(encoded.ids, with_marks=True)) == engine.tokenizer.decode(encoded.ids)
         assert page.stops == engine.stops and page.pieces(encoded.ids) == engine.pieces(encoded.ids)
+
+
+@pytest.fixture
+def sides(both):
+    """The page's chat of the toy, and a backbone that has only the engine's."""
+    return both[0][1], SimpleNamespace(chat=both[0][0])
+
+
+def test_a_demonstration_is_shown_as_sft_trains_on_it(sides):
+    chat, engine = sides
+    row = Demonstration([{"role": "system", "content": "S"}, *talk(" Hello there ").messages, *talk("Bye").messages])
+    [(encoded, _)] = inspection.spelt(chat, row)
+    _, [trained], _ = sft.encode(engine, [row], 1000)
+    assert encoded == trained
+    assert "".join(piece for piece, m in zip(chat.pieces(encoded.ids, with_marks=True), encoded.mask) if m) == "Hello there<|im_end|>Bye<|im_end|>"
+
+
+def test_a_ranking_is_shown_as_the_reward_model_reads_it(sides):
+    chat, engine = sides
+    row = Preference(ASK, [" good one ", "bad"], [[0], [1]])
+    shown = [each.encoded for each in inspection.spelt(chat, row)]
+    read = rankings.ranked(engine, row, 1000)
+    assert [each.ids for each in shown] == read.rows and [sum(each.mask) for each in shown] == read.words
+
+
+def test_what_is_called_too_long_is_what_sft_leaves_out(sides):
+    chat, engine = sides
+    rows = [talk("a" * length) for length in (5, 40, 80, 200)]
+    cut = 100
+    [long] = [each for each in inspection.problems(rows, chat, inspection.lengths(chat, rows), cut) if each.name == "long"]
+    kept, _, left_out = sft.encode(engine, rows, cut)
+    assert len(long.numbers) == left_out > 0 and [rows[number - 1] for number in range(1, 5) if number not in long.numbers] == kept
 
 
 def test_templates_have_the_words_that_transformers_gives_them(tmp_path):

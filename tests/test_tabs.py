@@ -7,7 +7,7 @@ import pytest
 
 from apps import compare_tab, data_tab, ranking, shelf, talk
 from workbench import SftRecipe, formats, packs
-from workbench.corpus import Demonstration, Preference, Text
+from workbench.corpus import Preference
 from workbench.errors import CorpusError, LabError, NotFound
 from workbench.lab import Lab
 from workbench.records import Judgement
@@ -256,10 +256,6 @@ def test_ranked_replies_are_listed_best_first_and_the_unranked_last():
         {"place": 1, "text": "c", "index": 3}, {"place": 2, "text": "a", "index": 1}, {"place": 0, "text": "b", "index": 2}]
 
 
-def test_lengths_count_what_people_and_models_wrote():
-    assert shelf.word_counts([Demonstration([*ASKED, {"role": "assistant", "content": "Yes we are"}]), Text("a b")]) == [6, 2]
-
-
 def test_columns_are_read_as_they_are_written():
     assert data_tab.mapping("prompt=goal, reply = target") == {"prompt": "goal", "reply": "target"}
     assert data_tab.mapping("") is None and data_tab.mapping(None) is None
@@ -284,8 +280,9 @@ def pairs(lab, tmp_path):
 
 
 def test_copies_are_counted_and_can_be_looked_at_alone(pairs):
-    assert pairs.shelf_rows({"key": "import:pairs"})["copies"] == 1
-    found = pairs.shelf_rows({"key": "import:pairs", "twins": True})
+    [copies] = [each for each in pairs.shelf_look({"key": "import:pairs"})["filters"] if each["name"] == "copies"]
+    assert (copies["rows"], copies["extra"]) == (2, 1)
+    found = pairs.shelf_rows({"key": "import:pairs", "filter": "copies"})
     assert [(row["number"], row["twin"]) for row in found["rows"]] == [(2, 2), (3, 2)]
 
 
@@ -305,7 +302,7 @@ def test_a_text_is_edited_where_it_stands_and_only_if_the_row_is_what_was_seen(p
 
 def test_a_row_is_taken_out_only_if_it_is_the_one_that_was_seen(pairs):
     asked = seen(pairs)
-    assert pairs.shelf_drop(asked) == {}
+    assert pairs.shelf_drop(asked) == {"gone": 1}
     for number in (1, 3):
         with pytest.raises(CorpusError, match="nothing was done"):
             pairs.shelf_drop({**asked, "number": number})

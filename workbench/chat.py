@@ -99,19 +99,23 @@ class Chat:
         """A reply's words without special tokens."""
         return self.tokenizer.decode([i for i in ids if i not in self.stops], skip_special_tokens=True).strip()
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def pieces(self, ids: Sequence[int], with_marks: bool = False) -> list[str]:
         """The text that each token adds, without special tokens; together they are the reply as it was said, unstripped.
+
+        `with_marks` spells the special tokens too: together the pieces are then exactly what the model reads.
 
         A character whose bytes are split over several tokens belongs to the last of them. Each piece is read after the tokens
         of the one before, since some tokenizers write a space only between words. About 11 microseconds per token.
         """
         found, start, done = [], 0, 0
         for end in range(1, len(ids) + 1):
-            before, now = self._said(ids[start:done]), self._said(ids[start:end])
+            before, now = self._said(ids[start:done], with_marks), self._said(ids[start:end], with_marks)
             is_split = now.endswith("\ufffd") and end < len(ids)
             found.append("" if is_split else now[len(before):])
             start, done = (start, done) if is_split else (done, end)
         return found
 
-    def _said(self, ids: Sequence[int]) -> str:
+    def _said(self, ids: Sequence[int], with_marks: bool) -> str:
+        if with_marks:
+            return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return self.tokenizer.decode([i for i in ids if i not in self.stops], skip_special_tokens=True, clean_up_tokenization_spaces=False)

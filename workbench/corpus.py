@@ -89,6 +89,15 @@ def split(rows: Sequence[AnyRow], held_out: float) -> tuple[list[AnyRow], list[A
     return train, kept
 
 
+def split_rankings(rows: Sequence[Preference], held_out: float) -> tuple[list[Preference], list[Preference]]:
+    """As `split`, but of two prompts one is always held out (the last): a hash splits a handful unevenly."""
+    train, kept = split(rows, held_out)
+    if rows and not (train and kept):
+        key = prompt_key(rows[-1])
+        train, kept = [row for row in rows if prompt_key(row) != key], [row for row in rows if prompt_key(row) == key]
+    return train, kept
+
+
 def folder(home: Path) -> Path:
     return home / "corpora"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench import changes, checks, corpus, curves, course, demo, doctor, frames, library, packs, process
 from workbench.errors import AdapterError, LabError, RunFailed
+from workbench.inspected import Inspected
 from workbench.judged import Judged
 from workbench.plan import Plan, plan
 from workbench.progress import counter
@@ -28,7 +29,7 @@ from workbench.watched import Watched
 DOCTORED = (100, 2000)  # of a long run the doctor reads the first and the last steps: what happens now, and where it began
 
 
-class Lab(Steered, Recorded, Watched, Ranked, Supply, Trusted, Scoring, Judged, Reported):
+class Lab(Steered, Recorded, Watched, Ranked, Supply, Trusted, Scoring, Judged, Inspected, Reported):
     """A folder that holds everything: runs, metrics, rankings, adapters. Safe to open twice, from any process."""
 
     def __init__(self, home: str | Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from workbench import corpus, formats, packs
+from workbench import corpus, formats, packs, trash
 from workbench.corpus import Demonstration, Preference, Prompt, Row, Text
 from workbench.errors import CorpusError, NotFound
 from workbench.formats import Import, Progress, exports
@@ -54,6 +54,7 @@ def keep(store: Store, found: Import, path: Path, name: str = "") -> CorpusEntry
         notes = [*found.notes, *([f"in place of the {before:,} rows that had this name before"] if before else [])]
         entry = CorpusEntry(name, found.shape, found.format, str(path), len(found.rows), len(found.rejected), "\n".join(notes), time.time())
         put(store, entry, found.rows)
+        trash.forget(store.path.parent, name, everything=True)
     return entry
 
 
@@ -96,7 +97,23 @@ def drop(store: Store, name: str, numbers: Sequence[int]) -> CorpusEntry:
         if not kept:
             raise CorpusError(f"{name!r} would be empty without its {len(gone)} rows; a corpus needs one row at least")
         entry = replace(entry, usable=len(kept), notes=told(entry.notes, f"taken out by hand: {len(gone)} rows"))
-        put(store, entry, kept)
+        with trash.holding(store.path.parent, name, [(place, rows[place]) for place in sorted(gone)]):
+            put(store, entry, kept)
+    return entry
+
+
+def restore(store: Store, name: str) -> CorpusEntry:
+    """Puts back what was taken out last, where it was. Raises NotFound when nothing is left to put back."""
+    with changing(store):
+        entry, rows = opened(store, name)
+        back = trash.last(store.path.parent, name, entry.shape)
+        if not back:
+            raise NotFound(f"nothing was taken out of {name!r} since it was imported")
+        for place, row in back:
+            rows.insert(place, row)
+        entry = replace(entry, usable=len(rows), notes=told(entry.notes, f"put back: {len(back)} rows"))
+        put(store, entry, rows)
+        trash.forget(store.path.parent, name)
     return entry
 
 

@@ -35,12 +35,7 @@ class Ranked(NamedTuple):
 def encode(backbone: Backbone, rows: Sequence[Preference], recipe: RewardRecipe) -> tuple[list[Ranked], list[Ranked]]:
     """Train and held-out rankings as tokens, split by prompt. Raises CorpusError with the reason when one side is empty."""
     corpus.check_rankings(rows)
-    train_rows, kept_rows = corpus.split(rows, recipe.held_out)
-    if not kept_rows or not train_rows:  # a hash splits a handful unevenly
-        key = corpus.prompt_key(rows[-1])
-        kept_rows = [r for r in rows if corpus.prompt_key(r) == key]
-        train_rows = [r for r in rows if corpus.prompt_key(r) != key]
-    found = [[ranked(backbone, row, recipe.max_tokens) for row in part] for part in (train_rows, kept_rows)]
+    found = [[ranked(backbone, row, recipe.max_tokens) for row in part] for part in corpus.split_rankings(rows, recipe.held_out)]
     learned, kept = ([each for each in part if isinstance(each, Ranked)] for part in found)
     if not learned or not kept:
         why = Counter(each for part in found for each in part if isinstance(each, str))

@@ -146,6 +146,8 @@ KINDS: tuple[Kind, ...] = (
          (*LINES, "rank"), rankings.gathered),
     Kind("scores, one reply a line", "preferences", "a prompt, a reply and a score", lambda r: any_of(PROMPTS, "score")(r) and any_of(REPLIES)(r),
          rankings.placed, (*LINES, "score"), rankings.gathered, is_mapped=True),
+    Kind("two replies and a verdict", "preferences", "a prompt, a first and a second reply, and which is better", any_of(PROMPTS, "first", "second", "better"),
+         preferences.first_or_second, (*ASKED, "first", "second", "better"), is_mapped=True),
     Kind("ShareGPT", "demonstrations", "turns with from and value", lambda r: is_chat(r, "from"), demonstrations.chat, (*CHATS, "system")),
     Kind("messages", "demonstrations", "turns with role and content", lambda r: is_chat(r, "role"), demonstrations.chat, (*CHATS, "system")),
     Kind("self-instruct tasks", "demonstrations", "instruction and instances", has("instruction", "instances"), demonstrations.self_instruct,

@@ -144,6 +144,20 @@ def majority(votes: Counter[float], notes: Notes) -> float:
     return verdict
 
 
+VERDICTS = {1: ("1", "1.0", "a", "first", "left", "model_a", "true"), 2: ("2", "2.0", "b", "second", "right", "model_b", "false"),
+            0: ("tie", "both", "equal", "same", "neither", "draw")}
+
+
+def first_or_second(record: Record, notes: Notes) -> list[Row]:
+    """Two replies and which is better, in words that leave no doubt; a 0 does, as it may be the first or a tie."""
+    replies = [split_reply(record.get(key), key, notes)[1] for key in ("first", "second")]
+    said = str(record.get("better", "")).strip().lower()
+    verdict = next((each for each, words in VERDICTS.items() if said in words), None)
+    if verdict is None:
+        raise Unusable(f"better is {said[:40]!r}; it must say 1, 2, a, b, first, second, left, right or tie (better=COLUMN:WORD names what means the first)")
+    return judged_pair(prompt_of(instruction(record), notes, record.get("system")), replies, verdict, "")
+
+
 def arena(record: Record, notes: Notes) -> list[Row]:
     """Arena battles: two conversations and a winner (model_a, model_b, tie)."""
     sides = [split_reply(record.get(key), key, notes) for key in ("conversation_a", "conversation_b")]

@@ -12,12 +12,14 @@ from workbench.formats.demonstrations import PROMPTS, REPLIES
 from workbench.formats.raw import Records, excerpt
 from workbench.formats.thumbs import BAD, GOOD
 
-MEANINGS = ("prompt", "reply", "chosen", "rejected", "text", "messages", "system", "rank", "score", "liked", "disliked", "prompt_id")
+MEANINGS = ("prompt", "reply", "chosen", "rejected", "text", "messages", "system", "rank", "score", "liked", "disliked", "prompt_id",
+            "first", "second", "better")
 LOOKED_AT = 50  # records that vote on the format
 FEW = 12  # a column with more different words than this is no judgement
 JUDGING = {"score", "scores", "rating", "ratings", "stars", "reward", "label", "labels", "vote", "votes", "upvotes", "grade", "like", "thumb", "thumbs",
            "quality", "verdict", "judgement", "judgment", "annotation", "good", "bad", "correct", "acceptable", "accepted", "helpful", "harmful",
            "toxic", "toxicity", "safe", "preference", "helpfulness", "correctness", "coherence", "harmlessness", "honesty", "choice", "winner", "better"}
+NUMBERED = re.compile(r"(.*?)[ _-]?([0-9a-h]|left|right|chosen|rejected)")
 Items = Sequence[tuple[int, dict[str, Any]]]
 
 
@@ -57,7 +59,13 @@ def judging(items: Items, uses: Sequence[str]) -> dict[str, list[object]]:
 
 
 def open_question(kind: str, uses: Sequence[str], items: Items, name: str) -> str:
-    """What to ask when a column beside prompt and reply seems to judge the replies; "" when none does."""
+    """What to ask when a column beside prompt and reply seems to judge the replies, or two replies stand beside a prompt; "" when none does."""
+    if kind == "prompts" and (sides := two_texts(items, uses)):
+        there = seen(items)
+        start = f"--columns prompt={next(each for each in PROMPTS if each in there)}"
+        return (f"{name}: {sides[0]!r} and {sides[1]!r} look like two replies to one prompt, and which is better is open. Please say: "
+                f"{start},chosen={sides[0]},rejected={sides[1]} where the first always is; {start},first={sides[0]},second={sides[1]},better=COLUMN "
+                "where a column says 1, 2 or tie (COLUMN:a|b names the words that mean the first); or --shape prompts to take the prompts alone")
     columns = judging(items, uses) if kind == "prompt and completion" else {}
     if not columns:
         return ""
@@ -73,6 +81,17 @@ def open_question(kind: str, uses: Sequence[str], items: Items, name: str) -> st
         answers += f"; to set good replies above the others, name the words that mean good: {start},liked={column}:{kinds[0]} (several with | between)"
     others = f", like {', '.join(list(columns)[1:])}," if len(columns) > 1 else ""
     return f"{name}: the column {column!r} ({excerpt(', '.join(kinds[:4]), 60)}){others} may judge the replies, and which way is open. Please say: {answers}"
+
+
+def two_texts(items: Items, uses: Sequence[str]) -> tuple[str, str] | None:
+    """Two unread columns of texts whose names differ in 1 and 2 (or a and b, left and right), where there is no third."""
+    texts = [each for each in seen(items) if each not in uses and all(isinstance(item.get(each, ""), str) for _, item in items[:LOOKED_AT])]
+    stems: dict[str, list[str]] = {}
+    for each in texts:
+        if match := NUMBERED.fullmatch(each):
+            stems.setdefault(match[1], []).append(each)
+    found = [names for names in stems.values() if len(names) == 2 and not any(is_number(item.get(names[0])) for _, item in items[:LOOKED_AT])]
+    return (found[0][0], found[0][1]) if found else None
 
 
 def is_number(value: object) -> bool:
@@ -93,7 +112,7 @@ def unknown(records: Records, columns: Mapping[str, str] | None, name: str) -> s
         return f"{name} holds no row with columns ({reasons or 'only a header'}); rows are objects, table lines or lines of text"
     if columns:
         return (f"{name}: {', '.join(columns)} alone make no row. Map prompt and reply, or prompt, chosen and rejected, "
-                "or prompt, reply and rank (1 is best) or score (the highest is best) or liked, or prompt, or messages, or text")
+                "or prompt, reply and rank (1 is best) or score (the highest is best) or liked, or prompt, first, second and better, or prompt, or messages, or text")
     there = seen(records.items)
     example = dict(zip(("prompt", "reply"), wordiest(records.items, there))) or {"prompt": "a"}
     typed = ",".join(f"{meaning}={column}" for meaning, column in example.items())
