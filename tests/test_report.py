@@ -29,7 +29,7 @@ def body(html: str) -> str:
 
 def test_a_run_is_told_with_its_knobs_lineage_samples_and_environment(lab):
     told = body(lab.report_text("ppo-1"))
-    for words in ("ppo-1", "from sft-1", "kl_weight", "0.2", "Oat milk?", "step 1", "step 3", "Environment", "torch"):
+    for words in ("ppo-1", "from sft-1", "kl_weight", "0.2", "Oat milk?", "step 1", "step 3", "Environment", "torch", "The score went from"):
         assert words in told, words
     assert "Plotly.newPlot" in told
 
