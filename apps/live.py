@@ -133,7 +133,7 @@ def health(lab: Lab, run: Run) -> dict[str, Any] | None:
     recipe, found = lab.recipe_now(run.id), lab.doctor(run.id)
     worst = found[0].severity if found else "well"
     return {"verdict": doctor.headline(run.stage, found, run.step), "worst": worst, "grounds": lab.grounds(run.id, found), "findings": [
-        {**doctor.as_record(each, recipe), **steer.cure(lab, run, each.remedy)} for each in found]}
+        {**doctor.as_record(each, recipe), **steer.cure(lab, run, each)} for each in found]}
 
 
 def sample_steps(lab: Lab, run: Run) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps import live, pipeline
 from apps.page import Page, panel, public
-from workbench import results
+from workbench import packs, results
 from workbench.lab import Lab
 from workbench.records import LIVE
 from workbench.rounds import Round, Rung
@@ -18,18 +18,20 @@ ENOUGH = 20  # rankings from which a reward model of the demo can learn somethin
 
 
 def build(lab: Lab, page: Page) -> None:
+    choices = [{"name": pack.name, "title": pack.title, "about": pack.about} for pack in map(packs.load, packs.names())]
+
     @public
     def look(question: dict[str, Any]) -> dict[str, Any]:
         runs = lab.list_runs()
         judged = next((run for run in reversed(runs) if run.stage == "evaluate" and run.state == "done"), None)
         stages = pipeline.stages(lab)
-        return {"stages": [asdict(stage) for stage in stages], "is_empty": not runs, "next": next_step(lab, stages),
+        return {"packs": choices, "stages": [asdict(stage) for stage in stages], "is_empty": not runs, "next": next_step(lab, stages),
                 "python": PYTHON.format(home=str(lab.home)), "result": results.read(judged, lab.recipe(judged.id)) if judged else None,
                 "ladder": [rung(each) for each in reversed(lab.ladder())][:LADDER], "rounds": [told_round(each) for each in reversed(lab.rounds())][:LADDER]}
 
     @public
     def demo(question: dict[str, Any]) -> dict[str, Any]:
-        return {"runs": [run.id for run in lab.demo(judge=str(question["judge"]))]}
+        return {"runs": [run.id for run in lab.demo(judge=str(question["judge"]), pack=str(question["pack"])[:80])]}
 
     @public
     def go_on(question: dict[str, Any]) -> dict[str, Any]:

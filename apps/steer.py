@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench import changes, course
+from workbench import changes, course, cures
+from workbench.doctor import Finding
 from workbench.lab import Lab
 from workbench.recipes import Recipe, kind_of
 from workbench.records import LIVE, Change, Run
 
-WAIT = 10  # steps before the same remedy is offered again
-LABELS = {"": "", "change": "Apply from the next step", "fork": "Fork with this from the last checkpoint", "start": "Start anew with this"}
 FORKED = ("sft", "reward", "ppo")  # the stages that keep checkpoints
 
 
@@ -23,8 +22,8 @@ def state(lab: Lab, run: Run) -> dict[str, Any] | None:
     is_live, kept = run.state in LIVE, [step for step in lab.kept_steps(run.id) if not run.total or step < run.total]
     return {
         "knobs": [control(recipe, name) for name in recipe.live_knobs()] if is_live else [],
-        "forkable": [control(recipe, each.name) for each in recipe.knobs() if is_forkable(recipe, each.name)] if kept else [],
-        "kept": kept, "until": run.parent_step, "lineage": course.lineage(run, taken),
+        "forkable": [control(recipe, each.name) for each in recipe.knobs() if is_forkable(recipe, each.name)],
+        "kept": kept, "best": (cures.best_kept(lab.store, run.id, kept) or (None,))[0], "until": run.parent_step, "lineage": course.lineage(run, taken),
         "changes": [{"text": course.told([each]), "label": f"{each.knob} {each.new}", "step": each.step, "is_reached": is_reached(run, each)}
                     for each in taken],
     }
@@ -45,27 +44,10 @@ def is_forkable(recipe: Recipe, name: str) -> bool:
     return not knob.metadata["shapes"] and kind_of(knob) in (int, float)
 
 
-def way(lab: Lab, run: Run, knobs: Mapping[str, Any]) -> str:
-    """How a remedy can be taken: change the run as it goes, fork it, or start anew; nothing where there is no knob to change."""
-    if not knobs:
-        return ""
-    recipe = lab.recipe_now(run.id)
-    if run.state in LIVE and all(recipe.named(name).metadata["live"] for name in knobs):
-        return "change"
-    fits = not any(recipe.named(name).metadata["shapes"] for name in knobs)
-    total = knobs.get("steps", run.total)
-    return "fork" if fits and any(step < total for step in lab.kept_steps(run.id)) else "start"
-
-
-def cure(lab: Lab, run: Run, knobs: Mapping[str, Any]) -> dict[str, str]:
-    """A remedy's button, or why there is none yet: pressed at every step, it would double a knob until nothing is left of the run."""
-    taken = way(lab, run, knobs)
-    tried = [each for each in changes.of(lab.store, run.id) if each.knob in knobs and each.origin == "live"
-             and (each.step is None or is_reached(run, each) and run.step - each.step < WAIT)]
-    if taken == "change" and tried:
-        when = "the next step" if tried[-1].step is None else f"step {tried[-1].step}"
-        return {"cure": "", "wait": f"{tried[-1].knob} is {tried[-1].new} from {when} on; give it {WAIT} steps to show."}
-    return {"cure": LABELS[taken], "wait": ""}
+def cure(lab: Lab, run: Run, finding: Finding) -> dict[str, str]:
+    """A remedy's button, or why there is none yet."""
+    found = cures.of(lab.store, lab.home, run, finding)
+    return {"cure": f"Stop, and {found.told[0].lower()}{found.told[1:]}" if found.is_best and run.state in LIVE else found.told, "wait": found.wait}
 
 
 def change(lab: Lab, name: str, knobs: Mapping[str, Any]) -> dict[str, str]:
@@ -73,17 +55,27 @@ def change(lab: Lab, name: str, knobs: Mapping[str, Any]) -> dict[str, str]:
     return {"said": f"{course.told(lab.change(name, **knobs))}: takes effect at the next step.", "run": name}
 
 
-def fork(lab: Lab, name: str, knobs: Mapping[str, Any], step: int | None = None) -> dict[str, str]:
-    made = lab.fork(name, step, **knobs)
-    return {"said": f"{made.id} is queued: {course.lineage(made, changes.of(lab.store, made.id))}.", "run": made.id}
+def fork(lab: Lab, name: str, texts: Mapping[str, str], step: int) -> dict[str, Any]:
+    """Queues a run per value, or per combination of values, that goes on from a step; step 0 starts anew."""
+    recipe = lab.recipe_now(name)
+    values = course.values_of(type(recipe), texts)
+    made = lab.sweep(name if step else recipe, step, **values) if values else [lab.fork(name, step) if step else lab.start(recipe)]
+    names = [run.id for run in made]
+    told = ", ".join(f"{knob} {' / '.join(map(str, each))}" for knob, each in values.items()) or "nothing changed"
+    origin = f"{name} from step {step} on" if step else f"{name} anew"
+    return {"said": f"{listed(names)} {'is' if len(names) == 1 else 'are'} queued: {origin}, {told}.", "run": names[0], "runs": names}
 
 
-def remedy(lab: Lab, name: str, knobs: Mapping[str, Any]) -> dict[str, str]:
+def listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def remedy(lab: Lab, name: str, rule: str) -> dict[str, Any]:
     """Takes a finding's remedy the best way there is."""
-    match way(lab, lab.run(name), knobs):
-        case "change":
-            return change(lab, name, knobs)
-        case "fork":
-            return fork(lab, name, knobs)
-    made = lab.start(lab.recipe_now(name).replace(**knobs))
-    return {"said": f"{made.id} is queued: {name} anew with {', '.join(f'{knob} {value}' for knob, value in knobs.items())}.", "run": made.id}
+    before = {each.asked for each in changes.of(lab.store, name)}
+    made = lab.cure(name, rule)
+    if made.id == name:
+        new = [each for each in changes.of(lab.store, name) if each.asked not in before]
+        return {"said": f"{course.told(new)}: takes effect at the next step.", "run": name, "runs": []}
+    origin = course.lineage(made, changes.of(lab.store, made.id)) or f"{name} anew with other knobs"
+    return {"said": f"{made.id} is queued: {origin}.", "run": made.id, "runs": [made.id]}

@@ -23,9 +23,9 @@ def act_on(lab: Lab) -> Callable[[Any], dict[str, Any]]:
             case "change":
                 return steer.change(lab, name, dict(question["knobs"]))
             case "fork":
-                return steer.fork(lab, name, dict(question["knobs"]), int(question["step"]))
+                return steer.fork(lab, name, {str(knob): str(text) for knob, text in dict(question["knobs"]).items()}, int(question["step"]))
             case "remedy":
-                return steer.remedy(lab, name, dict(question["knobs"]))
+                return steer.remedy(lab, name, str(question["rule"]))
         verbs[verb](name)
         return {}
 

@@ -102,7 +102,7 @@ def test_a_run_back_at_its_checkpoint_repeats_what_it_was_told_unless_told_other
 
 @pytest.mark.parametrize(("knobs", "message"), [
     ({"kl_wait": 0.1}, "PpoRecipe has no knob 'kl_wait'; it has sft, reward"),
-    ({"batch": 8}, "batch cannot change while a run goes on; of PPO lr, kl_weight, temperature, value_lr, target_kl, no_end_penalty can; fork"),
+    ({"batch": 8}, "batch cannot change while a run goes on; of PPO lr, kl_weight, temperature, value_lr, target_kl, no_end_penalty, length_penalty can; fork"),
     ({"kl_weight": -1.0}, r"kl_weight is -1.0; it must be between 0.0 and 1000.0 \(reward given up"),
     ({"kl_weight": "much"}, "kl_weight is 'much'; it must be a float"),
     ({"kl_weight": 0.05}, "nothing to change: ppo-1 already has kl_weight 0.05"),

@@ -112,3 +112,16 @@ def test_reading_never_holds_all_logits(monkeypatch):
 def test_a_temperature_forgotten_is_seen():
     weight, ids = noise(11, D, seed=1), torch.arange(N)
     assert not torch.allclose(fused.read(noise(N, D), weight, None, ids, 0.7).logps, fused.read(noise(N, D), weight, None, ids).logps)
+
+
+@pytest.mark.skipif(not fused.can_lay_out(torch.zeros(1, dtype=torch.bfloat16)), reason="needs oneDNN's bf16 products")
+@pytest.mark.parametrize("with_adapter", [False, True])
+def test_weights_laid_out_for_few_rows_give_the_same_but_for_rounding(with_adapter):
+    weight, x, add = (noise(*shape, seed=at).bfloat16() for at, shape in enumerate([(48, 32), (5, 32), (5, 48)]))
+    lora = Lora(noise(16, 32, seed=3).bfloat16(), noise(48, 16, seed=4).bfloat16()) if with_adapter else None
+    with torch.no_grad():
+        laid = fused.project_laid(x, fused.laid_out(weight, None, lora), add).double()
+        plain = fused.project(x, weight, None, lora, add).double()
+    exact = x.double() @ weight.double().T + add.double() + (x.double() @ lora.down.double().T @ lora.up.double().T if lora else 0)
+    assert float((laid - exact).abs().max() / exact.abs().max()) < 0.01
+    assert float((laid - exact).abs().mean()) <= 1.5 * float((plain - exact).abs().mean())

@@ -20,7 +20,7 @@ FLOORS = {  # a file imports only from its own floor or lower ones
     "workbench.loggingboard": 1, "workbench.knobs": 1, "workbench.principled": 1, "workbench.feedback_recipes": 1,
     "workbench.chat": 2, "workbench.spelling": 2,
     "workbench.corpus": 2, "workbench.formats": 2, "workbench.library": 2, "workbench.checks": 2, "workbench.process": 2, "workbench.frames": 2,
-    "workbench.kept": 2, "workbench.course": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.agreement_words": 2, "workbench.constitution": 2, "workbench.feedback": 2,
+    "workbench.kept": 2, "workbench.course": 2, "workbench.cures": 2, "workbench.doctor": 2, "workbench.agreement": 2, "workbench.agreement_words": 2, "workbench.constitution": 2, "workbench.feedback": 2,
     "workbench.trust": 2, "workbench.verdict": 2, "workbench.reliability": 2, "workbench.results": 2, "workbench.mirrors": 2, "workbench.rounds": 2, "workbench.report": 2,
     "workbench.plan": 3, "workbench.demo": 3, "workbench.lab": 3, "workbench.recorded": 3, "workbench.steered": 3, "workbench.judged": 3, "workbench.trusted": 3, "workbench.scored": 3,
     "workbench.reported": 3,

@@ -17,7 +17,7 @@ from workbench.chat import Chat
 from workbench.records import RolloutRow
 
 JUDGE = packs.load("customer-service").annotator()
-ALL = PPO.replace(steps=1, record=1.0, no_end_penalty=0.25)
+ALL = PPO.replace(steps=1, record=1.0, no_end_penalty=0.25, length_penalty=0.03125)
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny_gpt2"])
@@ -72,7 +72,7 @@ def test_the_heatmaps_figures_equal_those_recomputed_by_hand_from_the_stored_ada
         with torch.no_grad():
             values = backbone.heads["value"](by_hand(backbone, "value", row, 1.0)[1]).tolist()
         score = score_by_hand(backbone, row)
-        paid = max(-5.0, min(5.0, score)) - (ALL.no_end_penalty if row.finish == "cut" else 0.0)
+        paid = max(-5.0, min(5.0, score)) - (ALL.no_end_penalty if row.finish == "cut" else 0.0) - ALL.length_penalty * len(row.ids)
         rewards = [-ALL.kl_weight * (mine - theirs) for mine, theirs in zip(logps, reference, strict=True)]
         rewards[-1] += paid
         raw.append(gae_by_hand(rewards, values, ALL.lam))

@@ -47,8 +47,13 @@ def test_a_reply_that_was_cut_off_is_scored_as_if_its_turn_had_ended(backbone):
 
 
 def test_a_reply_without_an_end_pays_and_scores_are_kept_within_limits():
-    found = shaped_score(torch.tensor([1.0, 1.0, 9.0, -9.0]), torch.tensor([True, False, True, True]), 1.0)
+    found = shaped_score(torch.tensor([1.0, 1.0, 9.0, -9.0]), torch.tensor([True, False, True, True]), torch.tensor([2, 3, 4, 5]), 1.0, 0.0)
     assert found.tolist() == [1.0, 0.0, 5.0, -5.0]
+
+
+def test_each_token_costs_the_length_penalty_after_the_score_is_kept_within_limits():
+    found = shaped_score(torch.tensor([1.0, 1.0, 9.0]), torch.tensor([True, False, True]), torch.tensor([2, 3, 40]), 1.0, 0.125)
+    assert found.tolist() == [1.0 - 0.25, 1.0 - 1.0 - 0.375, 5.0 - 5.0]
 
 
 def test_what_stands_after_the_end_influences_nothing(backbone):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from apps import live, runs_tab, steer, verbs
+from apps import live, runs_tab, verbs
 from tests.test_course import checkpoint, lab, ppo, unswept
 from workbench import changes
 
@@ -28,9 +28,9 @@ def test_a_run_at_work_offers_its_live_knobs_with_their_present_values(lab, ppo)
     lab.change(ppo, kl_weight=0.1)
     found = news(lab, ppo)
     assert {each["name"]: each["value"] for each in found["knobs"]} == {
-        "lr": 2e-4, "kl_weight": 0.1, "temperature": 0.7, "value_lr": 1e-4, "target_kl": 0.05, "no_end_penalty": 1.0}
+        "lr": 2e-4, "kl_weight": 0.1, "temperature": 0.7, "value_lr": 1e-4, "target_kl": 0.05, "no_end_penalty": 1.0, "length_penalty": 0.0}
     assert found["changes"] == [{"text": "kl_weight 0.05 -> 0.1", "label": "kl_weight 0.1", "step": None, "is_reached": False}]
-    assert found["kept"] == [] and found["forkable"] == []
+    assert found["kept"] == [] and found["best"] is None and "kl_weight" in {each["name"] for each in found["forkable"]}
 
 
 def test_a_run_that_is_over_offers_forks_and_no_live_knobs(lab, ppo):
@@ -57,7 +57,8 @@ def test_apply_asks_for_the_change_and_says_when_it_takes_effect(lab, ppo, act):
 @pytest.mark.parametrize("question", [
     {"verb": "change", "run": "ppo-1"}, {"verb": "change", "run": "ppo-1", "knobs": [1]}, {"verb": "change", "run": "ppo-1", "knobs": {"name": 1}},
     {"verb": "change", "run": "ppo-1", "knobs": {"kl_weight": [1]}}, {"verb": "fork", "run": "ppo-1", "knobs": {}, "step": "x"},
-    {"verb": "remedy", "run": "ppo-1", "knobs": {"self": 1}}, {"verb": "dance", "run": "ppo-1"}, {"verb": "fork", "run": "ppo-9", "knobs": {}, "step": 1},
+    {"verb": "fork", "run": "ppo-1", "knobs": {"kl_weight": [1]}, "step": 0}, {"verb": "fork", "run": "ppo-1", "knobs": {"kl_weight": ""}, "step": 0},
+    {"verb": "remedy", "run": "ppo-1"}, {"verb": "remedy", "run": "ppo-1", "rule": "D-22"}, {"verb": "dance", "run": "ppo-1"}, {"verb": "fork", "run": "ppo-9", "knobs": {}, "step": 1},
 ])
 def test_nonsense_is_answered_with_an_error_and_changes_nothing(lab, ppo, act, question):
     assert "error" in act(question)
@@ -66,32 +67,41 @@ def test_nonsense_is_answered_with_an_error_and_changes_nothing(lab, ppo, act, q
 
 def test_fork_queues_a_run_and_names_it(lab, ppo, act):
     checkpoint(lab, ppo, 5)
-    done = act({"verb": "fork", "run": ppo, "knobs": {"kl_weight": 0.2}, "step": 5})
-    assert done == {"run": "ppo-2", "said": "ppo-2 is queued: forked from ppo-1 at step 5; changed: kl_weight 0.05 -> 0.2."}
-    assert news(lab, "ppo-2")["until"] == 5 and news(lab, "ppo-2")["lineage"].startswith("forked from ppo-1")
+    done = act({"verb": "fork", "run": ppo, "knobs": {"kl_weight": "0.2"}, "step": 5})
+    assert done == {"run": "ppo-2", "runs": ["ppo-2"], "said": "ppo-2 is queued: ppo-1 from step 5 on, kl_weight 0.2."}
+    assert news(lab, "ppo-2")["until"] == 5 and news(lab, "ppo-2")["lineage"] == "forked from ppo-1 at step 5; changed: kl_weight 0.05 -> 0.2"
 
 
-def test_a_remedy_of_live_knobs_changes_the_run_at_work(lab, ppo, act):
-    assert steer.way(lab, lab.run(ppo), {"kl_weight": 0.1}) == "change"
-    assert "takes effect at the next step" in act({"verb": "remedy", "run": ppo, "knobs": {"kl_weight": 0.1}})["said"]
+def test_several_values_queue_several_forks_in_one_act(lab, ppo, act):
+    checkpoint(lab, ppo, 5)
+    done = act({"verb": "fork", "run": ppo, "knobs": {"kl_weight": "0.02, 0.05, 0.1", "steps": "40"}, "step": 5})
+    assert done["said"] == "ppo-2, ppo-3 and ppo-4 are queued: ppo-1 from step 5 on, kl_weight 0.02 / 0.05 / 0.1, steps 40."
+    assert [lab.recipe_now(name).kl_weight for name in done["runs"]] == [0.02, 0.05, 0.1]
+    assert all(lab.run(name).parent_step == 5 and lab.run(name).total == 40 and lab.run(name).state == "queued" for name in done["runs"])
+
+
+def test_a_sweep_from_the_start_needs_no_checkpoint(lab, ppo, act):
+    done = act({"verb": "fork", "run": ppo, "knobs": {"kl_weight": "0.02,0.1"}, "step": 0})
+    assert done["said"] == "ppo-2 and ppo-3 are queued: ppo-1 anew, kl_weight 0.02 / 0.1."
+    assert [(lab.recipe(name).kl_weight, lab.run(name).parent) for name in done["runs"]] == [(0.02, ""), (0.1, "")]
+    assert act({"verb": "fork", "run": ppo, "knobs": {}, "step": 0})["said"] == "ppo-4 is queued: ppo-1 anew, nothing changed."
+
+
+@pytest.mark.parametrize(("knobs", "message"), [
+    ({"kl_weight": "0.1, much"}, "kl_weight is 'much'; it must be a float"), ({"kl_weight": "0.1,-1"}, "between 0.0 and 1000.0"),
+    ({"rank": "8"}, "no knob 'rank'"), ({"value": "shared"}, "cannot change in a fork"), ({"steps": "3"}, "give more, or fork from an earlier step"),
+])
+def test_a_fork_with_a_value_that_cannot_be_queues_nothing(lab, ppo, act, knobs, message):
+    checkpoint(lab, ppo, 5)
+    assert message in act({"verb": "fork", "run": ppo, "knobs": knobs, "step": 5})["error"]
     assert len(lab.list_runs()) == 3
 
 
-def test_a_remedy_of_other_knobs_forks_from_the_last_checkpoint(lab, ppo, act):
-    checkpoint(lab, ppo, 5, 10)
-    done = act({"verb": "remedy", "run": ppo, "knobs": {"reply_tokens": 84, "no_end_penalty": 2.0}})
-    assert done["said"].startswith("ppo-2 is queued: forked from ppo-1 at step 10; changed: reply_tokens 56 -> 84")
-    lab.store.set_state(ppo, "failed", ("running",))
-    assert "ppo-3 is queued: forked" in act({"verb": "remedy", "run": ppo, "knobs": {"kl_weight": 0.1}})["said"]
-
-
-def test_a_remedy_starts_anew_where_there_is_nothing_to_fork_or_the_checkpoint_does_not_fit(lab, ppo, act):
-    lab.store.set_state(ppo, "failed", ("running",))
-    done = act({"verb": "remedy", "run": ppo, "knobs": {"kl_weight": 0.1}})
-    assert done["said"] == "ppo-2 is queued: ppo-1 anew with kl_weight 0.1." and lab.run("ppo-2").parent == ""
-    checkpoint(lab, "sft-1", 5)
-    assert steer.way(lab, lab.run("sft-1"), {"rank": 8}) == "start"
-    assert steer.way(lab, lab.run("sft-1"), {}) == ""
+def test_the_best_kept_step_by_the_held_out_rule_is_named(lab, ppo):
+    for step, gold in enumerate([0.0, 1.0, 2.0, 3.0, 3.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], start=1):
+        lab.store.log(ppo, step, 30, {"gold": gold})
+    checkpoint(lab, ppo, 2, 4, 9)
+    assert news(lab, ppo)["best"] == 4
 
 
 def test_a_finding_says_which_way_its_remedy_goes(lab, ppo):
@@ -103,7 +113,7 @@ def test_a_finding_says_which_way_its_remedy_goes(lab, ppo):
     lab.store.set_state(ppo, "stopped", ("running",))
     assert live.health(lab, lab.run(ppo))["findings"][0]["cure"] == "Start anew with this"
     checkpoint(lab, ppo, 5)
-    assert live.health(lab, lab.run(ppo))["findings"][0]["cure"] == "Fork with this from the last checkpoint"
+    assert live.health(lab, lab.run(ppo))["findings"][0]["cure"] == "Fork with this from step 5"
 
 
 def test_the_runs_tab_tells_a_forks_lineage(lab, ppo):
@@ -112,20 +122,6 @@ def test_the_runs_tab_tells_a_forks_lineage(lab, ppo):
     runs = lab.list_runs()
     assert runs_tab.detail(lab, runs[-1], runs)["lineage"] == "forked from ppo-1 at step 5; changed: kl_weight 0.05 -> 0.1"
     assert runs_tab.row(lab, runs[-1])["from"] == [ppo] and "ppo-2" in runs_tab.detail(lab, lab.run(ppo), runs)["to"]
-
-
-def test_a_remedy_that_was_just_taken_is_not_offered_again_until_it_could_show(lab, ppo):
-    def cure() -> dict[str, str]:
-        return steer.cure(lab, lab.run(ppo), {"kl_weight": 0.2})
-
-    lab.store.log(ppo, 20, 30, {"score": 1.0})
-    assert cure()["cure"] == "Apply from the next step"
-    lab.change(ppo, kl_weight=0.1)
-    assert cure() == {"cure": "", "wait": "kl_weight is 0.1 from the next step on; give it 10 steps to show."}
-    changes.take(lab.store, ppo, 21)
-    assert "from step 21 on" in cure()["wait"]
-    lab.store.log(ppo, 31, 40, {"score": 1.0})
-    assert cure()["cure"] == "Apply from the next step"
 
 
 def test_a_chart_marks_what_holds_by_now_and_not_what_a_fork_will_repeat(lab, ppo):

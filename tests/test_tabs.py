@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from apps import data_tab, ranking, shelf, talk
-from workbench import formats
+from apps import compare_tab, data_tab, ranking, shelf, talk
+from workbench import SftRecipe, formats, packs
 from workbench.corpus import Demonstration, Preference, Text
 from workbench.errors import CorpusError, LabError, NotFound
 from workbench.lab import Lab
@@ -176,6 +176,15 @@ def test_a_new_conversation_opens_with_the_system_message(lab):
     ([], ("base", "base")), (["sft-1"], ("base", "sft-1")), (["sft-1", "sft-2", "ppo-1"], ("sft-2", "ppo-1")), (["ppo-3"], ("base", "ppo-3"))])
 def test_the_newest_are_compared_first(names, pair):
     assert talk.pair_of(names) == pair
+
+
+def test_comparing_speaks_as_the_pack_that_was_imitated_last_unless_a_person_wrote_something(lab):
+    bar, code = packs.load("customer-service"), packs.load("code-helper")
+    assert compare_tab.pack_of(lab) == bar
+    lab.start(SftRecipe(corpus="code-helper"))
+    *_, system, example = compare_tab.refresh(lab, "base", "base", bar.system)
+    assert system == code.system and example.choices[0][0] == code.prompts("held_out")[0][-1]["content"]
+    assert compare_tab.refresh(lab, "base", "base", "Be brief.")[2] == "Be brief."
 
 
 # --- data

@@ -78,6 +78,7 @@ def test_a_batch_in_figures() -> None:
                    torch.tensor([[-1.0, -1, -1, 7]] * 2 + [[-2.0, -2, -2, -2]]), torch.tensor([0.0, 0.0, 5.5]), [STOP])
     assert found["surprise"] == pytest.approx(1.4), "6 tokens of 1 and 4 of 2; padding does not count"
     assert found["length_score"] == pytest.approx(1.0)
+    assert found["length_slope"] == pytest.approx(5.5), "lengths 3, 3, 4 and scores 0, 0, 5.5"
     assert found["same_replies"] == pytest.approx(1 / 3)
     assert found["distinct2"] == pytest.approx(3 / 7)
     assert found["score_clipped"] == pytest.approx(1 / 3)
@@ -92,7 +93,7 @@ def test_an_end_that_is_masked_away_shows() -> None:
 
 def test_replies_that_never_end_are_not_held_against_the_mask() -> None:
     found = vitals(replies([1, 2], [3, 4], ended=[False, False]), torch.zeros(2, 2), torch.tensor([1.0, 2.0]), [STOP])
-    assert found["end_counted"] == 1.0 and found["length_score"] == 0.0, "equal lengths correlate with nothing"
+    assert found["end_counted"] == 1.0 and found["length_score"] == found["length_slope"] == 0.0, "equal lengths correlate with nothing"
 
 
 def test_ranks_share_a_tie() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,30 @@ def forked_at(home: Path, run: Run, step: int | None, total: int) -> int:
     if total and step >= total:
         raise RecipeError(f"steps is {total}, and {run.id} has taken {step} there; give more, or fork from an earlier step")
     return step
+
+
+def is_listed(knob: Field) -> bool:
+    """Whether commas part the values of a knob; in names they may mean several adapters."""
+    return kind_of(knob) is not str or bool(knob.metadata["choices"])
+
+
+def values_of(recipe: type[Recipe], texts: Mapping[str, str]) -> dict[str, list[Any]]:
+    """{"kl_weight": [0.02, 0.1]} from {"kl_weight": "0.02,0.1"}. Raises RecipeError for a text that is no such value."""
+    found = {}
+    for name, text in texts.items():
+        knob = recipe.named(name.replace("-", "_"))
+        found[knob.name] = [value_of(knob, part.strip()) for part in (text.split(",") if is_listed(knob) else [text])]
+    return found
+
+
+def value_of(knob: Field, text: str) -> Any:
+    kind = kind_of(knob)
+    if kind is bool and text in ("true", "false"):
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise RecipeError(f"{knob.name} is {text!r}; it must be a {kind.__name__} ({knob.metadata['help']})") from None
 
 
 def combinations(recipe: Recipe, values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -132,6 +132,8 @@ class PpoRecipe(Recipe):
     target_kl: float = knob(0.05, "an update that moves further than 1.5 times this ends early (nats per token)",
                             low=0.0, high=10.0, advanced=True, live=True)
     no_end_penalty: float = knob(1.0, "taken off a reply that never ends", low=0.0, high=100.0, advanced=True, live=True)
+    length_penalty: float = knob(0.0, "taken off a reply's score for each of its tokens, so that length alone does not pay", low=0.0, high=10.0,
+                                 advanced=True, live=True)
     sample_every: int = knob(5, "steps between two looks at the fixed prompts, and two checkpoints", low=1, advanced=True)
     record: float = knob(0.25, "share of each step's replies kept token by token, for the heatmap; 0 keeps none", low=0.0, high=1.0, advanced=True)
     precision: str = knob("auto", "number format of the frozen base", choices=PRECISIONS, advanced=True)

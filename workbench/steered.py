@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, checks, course, frames, kept
+from workbench import changes, checks, course, cures, frames, kept
+from workbench.doctor import Finding
+from workbench.errors import LabError
 from workbench.recipes import Recipe
-from workbench.records import Change, Run
+from workbench.records import LIVE, Change, Run
 from workbench.store import Store
 
 
@@ -18,6 +20,7 @@ class Steered:
     home: Path
     store: Store
     run: Callable[[str], Run]
+    doctor: Callable[[str], list[Finding]]
     start: Callable[[Recipe], Run]
     ensure_worker: Callable[[], None]
 
@@ -49,6 +52,30 @@ class Steered:
         made = course.fork(self.store, self.home, self.run(name), step, knobs)
         self.ensure_worker()
         return made
+
+    def cure(self, name: str, rule: str = "") -> Run:
+        """Takes the remedy of what the doctor finds (of the first finding, or of a rule such as "D-22") the best way there is.
+
+        Returns the run that was changed, or the fork or new run that was queued; a run that is forked from its best step is stopped.
+        Raises LabError when there is no such finding, or nothing to do about it now.
+        """
+        found = [each for each in self.doctor(name) if rule in ("", each.rule)]
+        if not found:
+            raise LabError(f"the doctor does not find {rule or 'anything wrong'} in {name}" + (" any more" if rule else ""))
+        run, finding = self.run(name), found[0]
+        cure = cures.of(self.store, self.home, run, finding)
+        match cure.way:
+            case "change":
+                self.change(name, **cure.knobs)
+                return run
+            case "fork":
+                made = self.fork(name, cure.step, **cure.knobs)
+                if cure.is_best and run.state in LIVE:
+                    course.wish(self.store, run, "stop")
+                return made
+            case "start":
+                return self.start(self.recipe_now(name).replace(**cure.knobs))
+        raise LabError(cure.wait or f"no knob of {name} mends this: {finding.advice}")
 
     def sweep(self, of: Recipe | str, step: int | None = None, **values: Any) -> list[Run]:
         """Queues a run per combination of values: sweep(recipe, kl_weight=[0.02, 0.1]); of a run's id, forks of it at a step.

@@ -1,24 +1,23 @@
-"""The commands that steer runs: set, fork, sweep. Their flags come from the recipes; values are read as the run's own recipe wants them."""
+"""The commands that steer runs: set, fork, sweep, cure. Their flags come from the recipes; values are read as the run's own recipe wants them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
-from typing import Any
 
 from workbench import bundled, changes, course
 from workbench.commands import as_record, lab_of, print_json
 from workbench.errors import RecipeError
 from workbench.lab import Lab
-from workbench.recipes import DEFAULT_MODEL, RECIPES, Recipe, kind_of
+from workbench.recipes import DEFAULT_MODEL, RECIPES
 from workbench.records import Run
 
 FORKED = ("sft", "reward", "ppo")  # the stages that keep checkpoints
 
 
 def add(verb: Callable[..., argparse.ArgumentParser], verbs: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser) -> None:
-    """Adds the three commands to the parser."""
+    """Adds the commands to the parser."""
     turn = verb("set", change, "change knobs of a run from its next step on; without any, list what was changed", has_json=True)
     turn.add_argument("run", metavar="RUN", help="for example ppo-1")
     turn.add_argument("knobs", metavar="KNOB=VALUE", nargs="*", help=f"of PPO {', '.join(RECIPES['ppo'].live_knobs())}; of SFT and reward lr")
@@ -27,6 +26,9 @@ def add(verb: Callable[..., argparse.ArgumentParser], verbs: argparse._SubParser
     split.add_argument("--step", type=int, metavar="N", help="which checkpoint (default: the last one)")
     known = {each.name: each for stage in reversed(FORKED) for each in RECIPES[stage].knobs() if not each.metadata["shapes"]}
     add_flags(split, list(known.values()))
+    heal = verb("cure", cure, "take the remedy of what the doctor finds: change knobs, fork from the best step, or start anew", has_json=True)
+    heal.add_argument("run", metavar="RUN", help="for example ppo-1")
+    heal.add_argument("--rule", default="", metavar="D-22", help="of this finding (default: the first)")
     stages = verbs.add_parser("sweep", help="queue a run per value, or per combination of values",
                               description="Queue a run per value, or per combination of values.").add_subparsers(metavar="STAGE", required=True)
     for name, recipe in RECIPES.items():
@@ -39,32 +41,8 @@ def add(verb: Callable[..., argparse.ArgumentParser], verbs: argparse._SubParser
 def add_flags(parser: argparse.ArgumentParser, knobs: Sequence[Field], are_needed: bool = False) -> None:
     for each in knobs:
         flag, help = f"--{each.name.replace('_', '-')}", each.metadata["help"].replace("%", "%%")
-        parser.add_argument(flag, dest=each.name, metavar="A,B" if is_listed(each) else "NAME", default=argparse.SUPPRESS, help=help,
+        parser.add_argument(flag, dest=each.name, metavar="A,B" if course.is_listed(each) else "NAME", default=argparse.SUPPRESS, help=help,
                             required=are_needed and each.default is MISSING)
-
-
-def is_listed(knob: Field) -> bool:
-    """Whether commas part the values of a knob; in names they may mean several adapters."""
-    return kind_of(knob) is not str or bool(knob.metadata["choices"])
-
-
-def values_of(recipe: type[Recipe], texts: Mapping[str, str]) -> dict[str, list[Any]]:
-    """{"kl_weight": [0.02, 0.1]} from {"kl_weight": "0.02,0.1"}. Raises RecipeError for a text that is no such value."""
-    found = {}
-    for name, text in texts.items():
-        knob = recipe.named(name.replace("-", "_"))
-        found[knob.name] = [value_of(knob, part.strip()) for part in (text.split(",") if is_listed(knob) else [text])]
-    return found
-
-
-def value_of(knob: Field, text: str) -> Any:
-    kind = kind_of(knob)
-    if kind is bool and text in ("true", "false"):
-        return text == "true"
-    try:
-        return kind(text)
-    except ValueError:
-        raise RecipeError(f"{knob.name} is {text!r}; it must be a {kind.__name__} ({knob.metadata['help']})") from None
 
 
 def given(options: argparse.Namespace) -> dict[str, str]:
@@ -81,7 +59,7 @@ def change(options: argparse.Namespace) -> None:
             raise RecipeError(f"{setting!r} names no value; write KNOB=VALUE, such as kl_weight=0.1")
         texts[name] = text
     if texts:
-        lab.change(options.run, **{name: values[0] for name, values in values_of(type(lab.recipe(options.run)), texts).items()})
+        lab.change(options.run, **{name: values[0] for name, values in course.values_of(type(lab.recipe(options.run)), texts).items()})
     found = changes.of(lab.store, lab.run(options.run).id)
     if options.json:
         print_json([{"knob": c.knob, "old": c.old, "new": c.new, "step": c.step, "origin": c.origin} for c in found])
@@ -94,13 +72,23 @@ def change(options: argparse.Namespace) -> None:
 
 def fork(options: argparse.Namespace) -> None:
     lab = lab_of(options)
-    values = values_of(type(lab.recipe(options.run)), given(options))
+    values = course.values_of(type(lab.recipe(options.run)), given(options))
     tell_runs(lab, lab.sweep(options.run, options.step, **values) if values else [lab.fork(options.run, options.step)], options.json)
+
+
+def cure(options: argparse.Namespace) -> None:
+    lab = lab_of(options)
+    made = lab.cure(options.run, options.rule)
+    if made.id == options.run:
+        options.knobs = []
+        change(options)
+    else:
+        tell_runs(lab, [made], options.json)
 
 
 def sweep(options: argparse.Namespace) -> None:
     lab = lab_of(options)
-    values = values_of(options.recipe, given(options))
+    values = course.values_of(options.recipe, given(options))
     first = options.recipe(**{name: each[0] for name, each in values.items()})
     if getattr(first, "model", "") == DEFAULT_MODEL:
         bundled.fetch()

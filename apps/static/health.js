@@ -40,7 +40,7 @@ wb.Health = class {
     const figures = wb.el("div", "wb-figures wb-number", null, ...one.named.map(([name, value, about]) => this.figure(name, value, about)));
     const remedy = wb.el("p", "", null, wb.el("strong", "", "Try: "), wb.el("span", "", one.advice), ...one.changes.map((change) => wb.el("code", "wb-change", change)));
     if (one.wait) remedy.append(wb.el("span", "wb-faint", " " + one.wait));
-    if (one.cure) remedy.append(" ", wb.button(one.cure, "", () => this.cure(one.remedy)));
+    if (one.cure) remedy.append(" ", wb.button(one.cure, "", () => this.cure(one.rule)));
     const explains = one.symptoms.length ? wb.el("p", "wb-faint", `Explains as well: ${one.symptoms.join("; ")}.`) : null;
     const card = wb.el("article", "wb-finding", null, head, figures, wb.el("p", "", one.meaning), remedy, explains);
     card.dataset.severity = one.severity;

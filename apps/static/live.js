@@ -13,11 +13,11 @@ resume.hidden = true;
 resume.title = "Goes on from the last checkpoint.";
 const more = el("div", "wb-grid"), fold = el("details", "", null, el("summary", "", "More curves"), more);
 const tileRow = el("div", "wb-tiles"), grid = el("div", "wb-grid"), outcome = el("div"), samples = new wb.Samples((q) => server.samples(q)), rollouts = new wb.Rollouts(server);
-const health = new wb.Health((knobs) => act({ verb: "remedy", knobs }));
+const health = new wb.Health((rule) => act({ verb: "remedy", rule }));
 const act = async (question) => {
   const done = await server.act({ ...question, run: have });
   said.className = done.error ? "wb-bad-text" : "wb-said";
-  put(said, done.error || done.said || "");
+  said.replaceChildren(done.error || done.said || "", ...(done.runs || []).flatMap((run) => [" ", wb.link(`Show ${run}`, stage, run)]));
   tick();
 }, steer = new wb.Steer(act);
 root.append(el("div", "wb-row wb-status", null, picker, state, line, el("span", "wb-space"), resume), track, said, trouble, health.box, outcome, steer.box, tileRow, grid, samples.box, rollouts.box, fold);

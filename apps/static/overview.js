@@ -2,13 +2,16 @@
 const { el, put } = wb, root = element.querySelector(".wb"), cards = {};
 const title = el("h2"), why = el("p", "wb-faint"), go = wb.button("", "wb-main", press), said = el("p", "wb-bad-text"), outcome = el("div");
 const next = el("section", "wb-box wb-next", null, el("div", "", null, title, why), go);
-const judge = el("select", "wb-picker"), demo = wb.button("Run the demo", "wb-main", begin);
+const judge = el("select", "wb-picker"), pack = el("select", "wb-picker"), about = el("p", "wb-faint"), demo = wb.button("Run the demo", "wb-main", begin);
 judge.setAttribute("aria-label", "Who ranks the replies");
 judge.append(Object.assign(el("option", "", "simulated annotator ranks"), { value: "simulated" }), Object.assign(el("option", "", "I rank myself"), { value: "person" }));
+pack.setAttribute("aria-label", "What the demo is about");
+pack.addEventListener("change", describe);
 const intro = el("section", "wb-box wb-next", null,
   el("div", "", null, el("h2", "", "See the whole chain at work"),
-    el("p", "wb-faint", "The demo teaches a small model to be a good customer-service agent: supervised fine-tuning, ranking, reward model, PPO, and a comparison on held-out prompts. It runs on this machine, also without a GPU, and needs no further click.")),
-  judge, demo);
+    el("p", "wb-faint", "The demo teaches a small model one domain: supervised fine-tuning, ranking, reward model, PPO, and a comparison on held-out prompts. It runs on this machine, also without a GPU, and needs no further click."),
+    about),
+  pack, judge, demo);
 const pipeline = el("section", "wb-pipeline");
 const way = (head, text, act, then) => el("section", "wb-box", null, el("strong", "", head), el("p", "wb-faint", text), act && wb.button(act, "", then));
 const ways = el("section", "wb-ways", null,
@@ -35,10 +38,15 @@ async function press() {
 
 async function begin() {
   demo.disabled = true;
-  const done = await server.demo({ judge: judge.value });
+  const done = await server.demo({ judge: judge.value, pack: pack.value });
   demo.disabled = false;
   put(said, done.error || "");
   tick();
+}
+
+function describe() {
+  put(about, found.packs.find((each) => each.name === pack.value).about);
+  put(code, found.python.replace("demo()", pack.selectedIndex ? `demo(pack="${pack.value}")` : "demo()"));
 }
 
 function card(stage) {
@@ -74,7 +82,10 @@ const tick = wb.poll(element, async () => {
   found = await server.look({});
   if (found.error) return 4000;
   intro.hidden = ways.hidden = !found.is_empty;
-  put(code, found.python);
+  if (!pack.options.length) {
+    pack.append(...found.packs.map((each) => Object.assign(el("option", "", each.title), { value: each.name })));
+    describe();
+  }
   next.hidden = found.is_empty;
   put(title, found.next.title);
   put(why, found.next.why);

@@ -28,6 +28,7 @@ class Finding:
     advice: str
     remedy: Mapping[str, Any]  # knob -> value for the next run's recipe
     is_heuristic: bool
+    goes_back: bool = False
     symptoms: tuple[str, ...] = ()  # titles of findings that this one explains
 
 
@@ -47,7 +48,7 @@ def ask(rule: Rule, case: Case) -> Finding | None:
     if sign is None:
         return None
     return Finding(rule.id, sign.severity or rule.severity, rule.title, sign.since, dict(sign.figures), rule.meaning, rule.advice,
-                   rule.remedy(case.recipe), rule.is_heuristic)
+                   rule.remedy(case.recipe, sign.knobs), rule.is_heuristic, rule.goes_back)
 
 
 def folded(found: list[tuple[Rule, Finding]]) -> list[Finding]:

@@ -71,7 +71,8 @@ def paid_by_length(case: Case) -> Sign | None:
     since = trace.first_when("length_score", lambda value: value > 0.5) or trace.steps
     figures = {"length_score": link, "reply_tokens": trace.recent("reply_tokens", 3), "reply_tokens at the start": start}
     # Where a judge that PPO never sees likes the longer replies better as well, length is not all that is paid for.
-    return Sign(since, figures, "info" if link <= 0.8 and gold_rises(trace) else "warn")
+    price = {"length_penalty": max(0.0, trace.typical("length_slope", trace.steps))} if trace.has("length_slope") else {}
+    return Sign(since, figures, "info" if link <= 0.8 and gold_rises(trace) else "warn", price)
 
 
 def ever_shorter(case: Case) -> Sign | None:
@@ -167,8 +168,9 @@ RULES = (
     Rule(id="D-23", title="The reward pays for length", severity="warn", sees=paid_by_length,
          meaning="Within a batch the longer replies get the higher scores, nearly whatever they say. The policy will pad, and its score will rise without better "
                  "replies.",
-         advice="Train the reward model on rankings whose better replies are not mostly the longer ones; until then keep replies short and drift dear.",
-         changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-22", "D-25", "D-26", "D-29", "D-34", "D-38")),
+         advice="Train the reward model on rankings whose better replies are not mostly the longer ones; until then make each "
+                "token cost what it earns (length_penalty), and drift dear.",
+         changes={"kl_weight": either(0.05, 2.0)}, goes_back=True, explains=("D-20", "D-22", "D-25", "D-26", "D-29", "D-34", "D-38")),
     FOOLED,
     Rule(id="D-20", title="The policy has drifted far from SFT", severity="warn", sees=too_far,
          meaning="The drift (how far its odds of each word have moved from the SFT model's) is larger than useful learning needs; beyond about 25 nats per reply "

@@ -51,4 +51,4 @@ FOOLED = Rule(
     meaning="The reward model likes the replies ever more while a judge that PPO never learns from does not. The policy is learning the reward model's mistakes "
             "instead of better replies.",
     advice="Use the checkpoint at which the held-out judge was best, rank replies of the present policy, and train the reward model on them.",
-    changes={"kl_weight": either(0.05, 2.0)}, explains=("D-20", "D-34"))
+    changes={"kl_weight": either(0.05, 2.0)}, goes_back=True, explains=("D-20", "D-34"))

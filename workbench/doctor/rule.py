@@ -27,6 +27,7 @@ class Sign(NamedTuple):
     since: int
     figures: Mapping[str, float]
     severity: Severity | None = None
+    knobs: Mapping[str, float] = {}  # what the figures themselves say a knob should be, at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +42,20 @@ class Rule:
     advice: str  # one sentence: what to do first
     changes: Mapping[str, Callable[[float], float]] = field(default_factory=dict)  # knob -> its new value from the old
     explains: tuple[str, ...] = ()
+    goes_back: bool = False  # what was learned since the held-out rule was at its best is to be unlearned
     is_heuristic: bool = True  # its threshold is our judgement, not arithmetic or a source
 
-    def remedy(self, recipe: Recipe) -> dict[str, Any]:
-        """The changes as values that the recipe accepts; knobs that would stay as they are, or cannot move, are left out."""
+    def remedy(self, recipe: Recipe, measured: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """The changes as values that the recipe accepts; knobs that would stay as they are, or cannot move, are left out.
+
+        `measured` are knobs that the figures of a finding ask for.
+        """
         found: dict[str, Any] = {}
+        changes = {**self.changes, **{name: at_least(value) for name, value in (measured or {}).items()}}
         for knob in recipe.knobs():
-            if knob.name in self.changes:
+            if knob.name in changes:
                 old, meta = getattr(recipe, knob.name), knob.metadata
-                new = float(f"{self.changes[knob.name](old):.2g}")
+                new = float(f"{changes[knob.name](old):.2g}")
                 new = max(meta["low"], new) if meta["low"] is not None else new
                 new = min(meta["high"], new) if meta["high"] is not None else new
                 new = round(new) if isinstance(old, int) else new

@@ -130,7 +130,7 @@ def rate(backbone: Backbone, rows: Rows, prompts: Sequence[Prompt], recipe: PpoR
 
 def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: Tensor, score: Tensor, recipe: PpoRecipe) -> Rollout:
     """Rewards per token (KL cost at each, the score at the last), then GAE; advantages are whitened over the whole batch."""
-    shaped = shaped_score(score, ended, recipe.no_end_penalty)
+    shaped = shaped_score(score, ended, rows.mask.sum(1), recipe.no_end_penalty, recipe.length_penalty)
     rewards = maths.token_rewards(logps, reference, shaped, rows.mask, recipe.kl_weight)
     advantages, returns = maths.gae(rewards, values, rows.mask, lam=recipe.lam)
     return Rollout(rows, logps, reference, values, maths.whiten(advantages, rows.mask), returns, shaped, ended, rewards, score)

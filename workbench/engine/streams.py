@@ -17,11 +17,11 @@ class FastStream:
     """On the fast path; `hidden` (b, d) is the state of each row's last token."""
 
     def __init__(self, trunk: Trunk, adapter: Adapter | None, prompts: Padded, room: int) -> None:
-        self.trunk, self.adapter = trunk, adapter
-        layout = layout_of(*prompts)
-        self.cache = Cache(trunk, len(prompts.ids), layout.shared + layout.own + room)
+        self.trunk, layout = trunk, layout_of(*prompts)
+        self.cache = Cache(trunk, layout, room)
         x = trunk.forward(trunk.embed(layout.take(prompts.ids)), layout, adapter, range(len(trunk.layers)), self.cache)
         self.hidden = trunk.finish(layout.last(x))
+        self.adapter = trunk.laid_out(adapter)
 
     def add(self, tokens: Tensor) -> None:
         self.hidden = self.trunk.next(tokens, self.adapter, self.cache)

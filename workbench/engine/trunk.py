@@ -6,17 +6,17 @@ Knows the base's layers, not roles: adapters come in as tensors. No gradient eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from workbench.engine.fused import Lora, attend, norm, project, signed, swiglu, turn
+from workbench.engine.fused import Laid, Lora, attend, can_lay_out, laid_out, norm, project, project_laid, signed, swiglu, turn
 from workbench.engine.layout import Layout
 
 GROUPS = {"qkv": ("q_proj", "k_proj", "v_proj"), "out": ("o_proj",), "gates": ("gate_proj", "up_proj"), "down": ("down_proj",)}
-Adapter = list[dict[str, Lora | None]]  # by layer, by group
+Adapter = list[dict[str, Lora | Laid | None]]  # by layer, by group
 
 
 class Pair(NamedTuple):
@@ -28,34 +28,44 @@ class Pair(NamedTuple):
 
 
 class Cache:
-    """Keys and values of b rows with room for `room` tokens each; `lengths` (b,) is how many are there."""
+    """Keys and values of rows that end in the same column, so that the next token of every row is written in one stroke.
 
-    def __init__(self, trunk: Trunk, count: int, room: int) -> None:
-        self.heads, like = trunk.kv_heads, trunk.embed.weight
-        self.keys = [like.new_zeros(count * self.heads, trunk.head, room) for _ in trunk.layers]
-        self.values = [like.new_zeros(count * self.heads, room, trunk.head) for _ in trunk.layers]
-        self.lengths = torch.zeros(count, dtype=torch.long, device=like.device)
+    b rows, `column` tokens wide so far, with room for more; what stands before a row's first token is never seen.
+    """
+
+    def __init__(self, trunk: Trunk, layout: Layout, room: int) -> None:
+        self.heads, like, count = trunk.kv_heads, trunk.embed.weight, len(layout.lengths)
+        self.lengths, self.column = layout.lengths, layout.shared + layout.own
+        width = self.column + room
+        ahead = self.column - self.lengths  # empty columns of each row
+        self.places = (torch.arange(self.column, device=like.device) - ahead.unsqueeze(1)).clamp_(min=0)
+        is_empty = torch.arange(width, device=like.device) < ahead.repeat_interleave(self.heads).unsqueeze(1)
+        self.unseen = like.new_zeros(count * self.heads, 1, width).masked_fill_(is_empty.unsqueeze(1), -torch.inf)
+        self.keys = [like.new_zeros(count * self.heads, trunk.head, width) for _ in trunk.layers]
+        self.values = [like.new_zeros(count * self.heads, width, trunk.head) for _ in trunk.layers]
 
     def fill(self, i: int, k: Tensor, v: Tensor) -> None:
-        """Whole rows (b, t, heads, head) of layer i."""
-        t = k.shape[1]
-        self.keys[i][:, :, :t] = k.permute(0, 2, 3, 1).flatten(0, 1)
-        self.values[i][:, :t] = v.transpose(1, 2).flatten(0, 1)
+        """Whole rows (b, t, heads, head) of layer i, as they stand from column 0 on."""
+        rows = torch.arange(len(k), device=k.device).unsqueeze(1)
+        k, v = k[rows, self.places], v[rows, self.places]
+        self.keys[i][:, :, : self.column] = k.permute(0, 2, 3, 1).flatten(0, 1)
+        self.values[i][:, : self.column] = v.transpose(1, 2).flatten(0, 1)
+
+    def add(self, i: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Writes one token (b, heads, head) of every row; returns keys, values and what is unseen up to there."""
+        seen = self.column + 1
+        self.keys[i][:, :, self.column], self.values[i][:, self.column] = k.flatten(0, 1), v.flatten(0, 1)
+        return self.keys[i][:, :, :seen], self.values[i][:, :seen], self.unseen[:, :, :seen]
+
+    def grow(self) -> None:
+        """All layers have added their token."""
+        self.column, self.lengths = self.column + 1, self.lengths + 1
 
     def keep(self, rows: Tensor) -> None:
         """Forgets all other rows."""
         flat = (rows.unsqueeze(1) * self.heads + torch.arange(self.heads, device=rows.device)).flatten()
-        self.keys, self.values = [k[flat] for k in self.keys], [v[flat] for v in self.values]
+        self.keys, self.values, self.unseen = [k[flat] for k in self.keys], [v[flat] for v in self.values], self.unseen[flat]
         self.lengths = self.lengths[rows]
-
-
-class Turn(NamedTuple):
-    """What all layers share while one token is added to every row."""
-
-    seen: int  # how far the longest row reaches with its new token
-    rows: Tensor  # (b heads,) and the column of the new token in each
-    columns: Tensor
-    unseen: Tensor  # (b heads, 1, seen): 0, or minus infinity where a row has nothing yet
 
 
 class Block(NamedTuple):
@@ -90,13 +100,17 @@ class Trunk:
         return [{group: fused([pairs.get((i, name)) for name in names], block.linears[group][0], dtype) for group, names in GROUPS.items()}
                 for i, block in enumerate(self.layers)]
 
+    def laid_out(self, adapter: Adapter | None) -> Adapter | None:
+        """The same adapter beside the frozen matrices, laid out for a few rows at a time, where that is known to be faster."""
+        if not can_lay_out(self.embed.weight):
+            return adapter
+        return [{group: laid_out(*block.linears[group], adapter[i][group] if adapter else None) for group in GROUPS} for i, block in enumerate(self.layers)]
+
     def forward(self, x: Tensor, layout: Layout, adapter: Adapter | None, layers: range, cache: Cache | None = None) -> Tensor:
         """States (n, d) after some layers, from those before them; the last norm is `finish`."""
         rope = self.rope(layout.positions, x)
         for i in layers:
-            x = self.layer(i, x, rope, layout, adapter[i] if adapter else {}, cache)
-        if cache is not None:
-            cache.lengths = layout.lengths
+            x = self.layer(i, x, rope, lambda q, k, v, i=i: self.attend(i, q, k, v, layout, cache), adapter[i] if adapter else {})
         return x
 
     def finish(self, x: Tensor) -> Tensor:
@@ -107,16 +121,20 @@ class Trunk:
         cos, sin = self.rotary(x, positions.unsqueeze(0))
         return cos[0].unsqueeze(1), signed(sin[0].unsqueeze(1))
 
-    def layer(self, i: int, x: Tensor, rope: tuple[Tensor, Tensor], at: Layout | Turn, lora: dict[str, Lora | None],
-              cache: Cache | None) -> Tensor:
+    def layer(self, i: int, x: Tensor, rope: tuple[Tensor, Tensor], mix: Callable[[Tensor, Tensor, Tensor], Tensor],
+              adapter: Mapping[str, Lora | Laid | None]) -> Tensor:
+        """One layer; `mix` (queries, keys, values) -> (n, heads head) is its attention."""
         block = self.layers[i]
-        both = project(norm(x, block.first_norm.weight, block.first_norm.variance_epsilon), *block.linears["qkv"], lora.get("qkv"))
+        both = self.linear(i, "qkv", norm(x, block.first_norm.weight, block.first_norm.variance_epsilon), adapter)
         qk, v = both.view(len(x), -1, self.head).split([self.heads + self.kv_heads, self.kv_heads], 1)
         q, k = turn(qk, *rope).split([self.heads, self.kv_heads], 1)
-        mixed = self.attend(i, q, k, v, at, cache) if isinstance(at, Layout) else self.attend_one(i, q, k, v, at, cache)
-        x = project(mixed, *block.linears["out"], lora.get("out"), x)
-        gates = project(norm(x, block.second_norm.weight, block.second_norm.variance_epsilon), *block.linears["gates"], lora.get("gates"))
-        return project(swiglu(gates), *block.linears["down"], lora.get("down"), x)
+        x = self.linear(i, "out", mix(q, k, v), adapter, x)
+        gates = self.linear(i, "gates", norm(x, block.second_norm.weight, block.second_norm.variance_epsilon), adapter)
+        return self.linear(i, "down", swiglu(gates), adapter, x)
+
+    def linear(self, i: int, group: str, x: Tensor, adapter: Mapping[str, Lora | Laid | None], add: Tensor | None = None) -> Tensor:
+        own = adapter.get(group)
+        return project_laid(x, own, add) if isinstance(own, Laid) else project(x, *self.layers[i].linears[group], own, add)
 
     def attend(self, i: int, q: Tensor, k: Tensor, v: Tensor, layout: Layout, cache: Cache | None) -> Tensor:
         """Causal attention of whole rows; own tokens start at column 0, so no query ever sees padding.
@@ -132,27 +150,20 @@ class Trunk:
         mixed = layout.packed(attend(q, k, v))
         return (torch.cat([attend(*first)[0], mixed]) if layout.shared else mixed).flatten(1)
 
-    def attend_one(self, i: int, q: Tensor, k: Tensor, v: Tensor, at: Turn, cache: Cache) -> Tensor:
-        """Attention of one new token per row to all before it."""
-        keys, values = cache.keys[i], cache.values[i]
-        keys[at.rows, :, at.columns], values[at.rows, at.columns] = k.flatten(0, 1), v.flatten(0, 1)
-        scores = torch.bmm(q.reshape(len(keys), -1, self.head), keys[:, :, : at.seen])
-        shares = torch.add(at.unseen, scores, alpha=self.head**-0.5).softmax(-1).to(q.dtype)
-        return torch.bmm(shares, values[:, : at.seen]).view(len(q), -1)
-
     @torch.no_grad()
     def next(self, ids: Tensor, adapter: Adapter | None, cache: Cache) -> Tensor:
         """States (b, d) after one more token (b,) of every row."""
-        x, columns = self.embed(ids), cache.lengths.repeat_interleave(self.kv_heads)
-        seen = int(cache.lengths.max()) + 1
-        unseen = torch.zeros(len(columns), 1, seen, device=x.device).masked_fill_(
-            torch.arange(seen, device=x.device) > columns[:, None, None], -torch.inf)
-        at = Turn(seen, torch.arange(len(columns), device=x.device), columns, unseen)
+        x = self.embed(ids)
         rope = self.rope(cache.lengths, x)
         for i in range(len(self.layers)):
-            x = self.layer(i, x, rope, at, adapter[i] if adapter else {}, cache)
-        cache.lengths = cache.lengths + 1
+            x = self.layer(i, x, rope, lambda q, k, v, i=i: self.attend_one(q, *cache.add(i, k, v)), adapter[i] if adapter else {})
+        cache.grow()
         return self.finish(x)
+
+    def attend_one(self, q: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
+        """Attention of one new token per row to all that its row holds."""
+        shares = torch.baddbmm(unseen, q.reshape(len(keys), -1, self.head), keys, alpha=self.head**-0.5).softmax(-1)
+        return torch.bmm(shares, values).view(len(q), -1)
 
 
 def before_each(x: Tensor, count: int) -> Tensor:

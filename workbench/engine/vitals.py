@@ -23,10 +23,12 @@ def vitals(replies: Replies, logps: Tensor, score: Tensor, stops: Collection[int
     """
     rows = [tuple(replies.tokens(row)) for row in range(len(score))]
     pairs = [pair for row in rows for pair in pairwise(row)]
+    lengths = replies.mask.sum(1).float()
     ended = [row for row, is_ended in zip(rows, replies.ended.tolist(), strict=True) if is_ended]
     return {
         "surprise": -float(maths.masked_mean(logps, replies.mask)),
-        "length_score": rank_correlation(replies.mask.sum(1).float(), score),
+        "length_score": rank_correlation(lengths, score),
+        "length_slope": slope(lengths, score),
         "same_replies": 1 - len(set(rows)) / len(rows),
         "distinct2": len(set(pairs)) / max(len(pairs), 1),
         "score_clipped": float((score.abs() >= SCORE_LIMIT).float().mean()),
@@ -53,6 +55,13 @@ def rank_correlation(x: Tensor, y: Tensor) -> float:
     a, b = ranks(x), ranks(y)
     a, b = a - a.mean(), b - b.mean()
     scale = float(a.norm() * b.norm())
+    return float(a @ b) / scale if scale > 0 else 0.0
+
+
+def slope(x: Tensor, y: Tensor) -> float:
+    """How much y rises per unit of x, both (n,), by least squares; 0 where x does not vary."""
+    a, b = x.double() - x.double().mean(), y.double() - y.double().mean()
+    scale = float(a @ a)
     return float(a @ b) / scale if scale > 0 else 0.0
 
 

@@ -1,0 +1,83 @@
+"""A finding's remedy, taken: knobs of the run at work changed, a fork from a checkpoint, or a new run. Decides only; lab verbs carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from workbench import changes, checks, kept
+from workbench.doctor import Finding
+from workbench.doctor.trace import WINDOW, Trace
+from workbench.records import LIVE, Change, Run
+from workbench.store import Store
+
+NEAR = 3  # steps whose mean stands for a checkpoint
+LOOK_BACK = 50  # steps that say how noisy the held-out rule is
+PATIENCE = 10  # steps before the same remedy is offered again
+
+
+@dataclass(frozen=True)
+class Cure:
+    """Which way a remedy can be taken; with no way, `wait` says why not yet, if there is a reason."""
+
+    way: Literal["", "change", "fork", "start"] = ""
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    step: int = 0  # of the checkpoint that a fork goes on from
+    is_best: bool = False  # that checkpoint is the best one by the held-out rule, and better than the run is now
+    wait: str = ""
+
+    @property
+    def told(self) -> str:
+        """What a button says."""
+        best = f"Fork with this from step {self.step}, the best by the held-out judge"
+        return {"": "", "change": "Apply from the next step", "start": "Start anew with this",
+                "fork": best if self.is_best else f"Fork with this from step {self.step}"}[self.way]
+
+
+def of(store: Store, home: Path, run: Run, finding: Finding) -> Cure:
+    """The best way to take a finding's remedy now.
+
+    Where a policy has learned its reward model's mistakes, it goes back to the best checkpoint before that; else live knobs change at once.
+    """
+    knobs, recipe = finding.remedy, checks.recipe_at(store, run)
+    if not knobs:
+        return Cure()
+    total, there = knobs.get("steps", run.total), kept.steps(home, run.id)
+    fits = not any(recipe.named(name).metadata["shapes"] for name in knobs)
+    left = [step for step in there if step < total] if fits else []
+    best = best_kept(store, run.id, left) if finding.goes_back else None
+    if best and is_worse_now(store, run, best):
+        return Cure("fork", knobs, best[0], is_best=True)
+    if run.state in LIVE and all(recipe.named(name).metadata["live"] for name in knobs):
+        wait = too_early(run, knobs, changes.of(store, run.id))
+        return Cure(wait=wait) if wait else Cure("change", knobs)
+    return Cure("fork", knobs, left[-1]) if left else Cure("start", knobs)
+
+
+def best_kept(store: Store, run: str, steps: Sequence[int]) -> tuple[int, float] | None:
+    """The kept step whose policy the held-out rule liked best, and how well; None where there is no such rule."""
+    # What was saved after a step answered in the next one; its neighbours make luck less likely.
+    golds = store.values_at(run, "gold", sorted({at for step in steps for at in range(step, step + NEAR)}))
+    found = {step: fmean(near) for step in steps if (near := [golds[at] for at in range(step, step + NEAR) if at in golds])}
+    best = max(found, key=lambda step: found[step], default=None)
+    return None if best is None else (best, found[best])
+
+
+def is_worse_now(store: Store, run: Run, best: tuple[int, float]) -> bool:
+    """Whether the present policy does worse by the held-out rule than one that was kept, by more than chance does."""
+    trace = Trace((step, "gold", value) for step, value in store.values_at(run.id, "gold", range(max(1, run.step - LOOK_BACK), run.step + 1)).items())
+    error = trace.noise("gold") * (2 / NEAR) ** 0.5  # of the difference of two such means
+    return trace.has("gold", count=WINDOW) and best[0] + NEAR <= run.step and best[1] - trace.recent("gold", NEAR) > 2 * error
+
+
+def too_early(run: Run, knobs: Mapping[str, Any], taken: Sequence[Change]) -> str:
+    """Why the same knobs should not change again yet: pressed at every step, a remedy would double a knob until nothing is left of the run."""
+    recent = [each for each in taken if each.knob in knobs and each.origin == "live"
+              and (each.step is None or each.step <= run.step + 1 and run.step - each.step < PATIENCE)]
+    if not recent:
+        return ""
+    last = recent[-1]
+    return f"{last.knob} is {last.new} from {'the next step' if last.step is None else f'step {last.step}'} on; give it {PATIENCE} steps to show."
