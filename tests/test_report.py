@@ -18,7 +18,7 @@ def lab(tmp_path):
     sft = lab.store.add_run("sft", SftRecipe(lr=3e-4).to_json(), 3)
     ppo = lab.store.add_run("ppo", PpoRecipe(sft=sft.id, reward=sft.id, kl_weight=0.2).to_json(), 4)
     for step in (1, 2, 3):
-        lab.store.log(ppo.id, step, 4, {"score": step / 10, "kl_seq": step / 5, "reply_tokens": 20.0})
+        lab.store.log(ppo.id, step, 4, {"score": step / 10, "kl_seq": (step - 1) / 5, "reply_tokens": 20.0})
         lab.store.add_samples(ppo.id, step, [([{"role": "user", "content": "Oat milk?"}], f"{EVIL} {step}", {"score": 0.5})])
     return lab
 
