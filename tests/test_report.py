@@ -18,7 +18,7 @@ def lab(tmp_path):
     sft = lab.store.add_run("sft", SftRecipe(lr=3e-4).to_json(), 3)
     ppo = lab.store.add_run("ppo", PpoRecipe(sft=sft.id, reward=sft.id, kl_weight=0.2).to_json(), 4)
     for step in (1, 2, 3):
-        lab.store.log(ppo.id, step, 4, {"score": step / 10, "kl_seq": step / 5, "reply_tokens": 20.0})
+        lab.store.log(ppo.id, step, 4, {"score": step / 10, "kl_seq": (step - 1) / 5, "reply_tokens": 20.0})
         lab.store.add_samples(ppo.id, step, [([{"role": "user", "content": "Oat milk?"}], f"{EVIL} {step}", {"score": 0.5})])
     return lab
 
@@ -29,7 +29,7 @@ def body(html: str) -> str:
 
 def test_a_run_is_told_with_its_knobs_lineage_samples_and_environment(lab):
     told = body(lab.report_text("ppo-1"))
-    for words in ("ppo-1", "from sft-1", "kl_weight", "0.2", "Oat milk?", "step 1", "step 3", "Environment", "torch"):
+    for words in ("ppo-1", "from sft-1", "kl_weight", "0.2", "Oat milk?", "step 1", "step 3", "Environment", "torch", "The score went from"):
         assert words in told, words
     assert "Plotly.newPlot" in told
 

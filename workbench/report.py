@@ -40,6 +40,7 @@ class Part:
     metrics: Any  # a data frame indexed by step, a column per metric
     samples: Sequence[Mapping[str, Any]]
     findings: Sequence[doctor.Finding] = ()
+    grounds: Sequence[str] = ()
     changes: Sequence[Change] = ()
     marks: Mapping[int, str] = field(default_factory=dict)
 
@@ -89,7 +90,8 @@ def health(part: Part) -> str:
     worst = part.findings[0].severity if part.findings else "well"
     cards = [f'<div class="card {worst}"><b>{text(doctor.headline(part.run.stage, part.findings, part.run.step))}</b></div>']
     cards += [f'<div class="card {each.severity}"><code>{text(chr(10).join(doctor.as_lines(each, part.recipe)))}</code></div>' for each in part.findings]
-    return "<h3>Health</h3>" + "".join(cards)
+    grounds = "".join(f"<li>{text(each)}</li>" for each in part.grounds)
+    return "<h3>Health</h3>" + "".join(cards) + (f"<ul class=soft>{grounds}</ul>" if grounds else "")
 
 
 def outcome(part: Part) -> str:

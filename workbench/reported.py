@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, course, doctor, mirrors, report, rounds
+from workbench import changes, course, mirrors, report, rounds
+from workbench.doctor import Finding
 from workbench.errors import LabError, NotFound
 from workbench.recipes import Recipe
 from workbench.records import Run
@@ -33,7 +34,8 @@ class Reported:
     list_runs: Callable[[], list[Run]]
     recipe: Callable[[str], Recipe]
     metrics: Callable[[str], Any]
-    doctor: Callable[[str], list[doctor.Finding]]
+    doctor: Callable[[str], list[Finding]]
+    grounds: Callable[[str, Sequence[Finding]], list[str]]
 
     def ladder(self) -> list[rounds.Rung]:
         """Every finished SFT and PPO model, oldest first: gold score, win rate beside its SFT model, KL, length, alignment tax, staleness."""
@@ -84,7 +86,7 @@ class Reported:
         return report.page(title, [self._part(run) for run in runs], self.home.name)
 
     def _part(self, run: Run) -> report.Part:
-        recipe, changed = self.recipe(run.id), changes.of(self.store, run.id)
+        recipe, changed, found = self.recipe(run.id), changes.of(self.store, run.id), self.doctor(run.id)
         return report.Part(
             run=run, recipe=recipe, needs=recipe.needs(), metrics=self.metrics(run.id), samples=self.store.samples(run.id),
-            findings=self.doctor(run.id) if run.stage in doctor.RULES else (), changes=changed, marks=course.marks(changed))
+            findings=found, grounds=self.grounds(run.id, found), changes=changed, marks=course.marks(changed))
