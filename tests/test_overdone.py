@@ -9,7 +9,7 @@ import pytest
 
 from apps import overdone as charts
 from apps import overlay
-from workbench import Lab, frontier, kept, overdone
+from workbench import Lab, cures, frontier, kept, overdone
 from workbench.errors import LabError
 from workbench.recipes import PpoRecipe, SftRecipe
 
@@ -116,3 +116,17 @@ def test_runs_of_different_stages_are_not_compared(lab):
     lab.store.add_run("sft", SftRecipe().to_json(), 3)
     assert "different stages" in overlay.function(lab)({"runs": [logged(lab, []), "sft-1"]})["error"]
     assert "error" in overlay.function(lab)({"runs": ["ppo-9"]}) and "error" in overlay.function(lab)({"runs": 3})
+
+
+# --- what a remedy goes back to
+
+
+def test_a_remedy_goes_back_to_the_step_that_held_out_looks_liked_best(lab):
+    name = logged(lab, OVERDONE)
+    top = cures.best_kept(lab.store, name, lab.kept_steps(name))
+    assert top[0] == 10 and cures.is_worse_now(lab.store, lab.run(name), top)
+
+
+def test_a_dip_within_its_error_is_no_reason_to_go_back(lab):
+    name = logged(lab, [*HEALTHY[:3], (15, 4.0, 1.5, 1.5), (20, 6.0, 2.0, 1.5)])
+    assert not cures.is_worse_now(lab.store, lab.run(name), cures.best_kept(lab.store, name, lab.kept_steps(name)))

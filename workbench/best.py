@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench import curves, kept
 from workbench.records import Run
@@ -21,10 +22,23 @@ def step_of(store: Store, home: Path, run: Run) -> int | None:
     return highest(at_looks(store, run.id, [*kept.steps(home, run.id), run.step]))
 
 
+class Gold(NamedTuple):
+    """A held-out gold score and its standard error."""
+
+    value: float
+    error: float
+
+
+def gold_at_looks(store: Store, run: str) -> dict[int, Gold]:
+    """By step; without the first look, which shows the SFT model."""
+    found = curves.series(store, run, [JUDGED_BY, f"{JUDGED_BY}_se"])
+    errors = found.get(f"{JUDGED_BY}_se", {})
+    return {step: Gold(value, errors.get(step, 0.0)) for step, value in found.get(JUDGED_BY, {}).items() if step > 1}
+
+
 def at_looks(store: Store, run: str, steps: Sequence[int]) -> dict[int, float]:
     """The held-out gold score of those of the steps at which somebody looked."""
-    golds = curves.series(store, run, [JUDGED_BY]).get(JUDGED_BY, {})
-    return {step: gold for step, gold in golds.items() if step in steps and step > 1}
+    return {step: gold.value for step, gold in gold_at_looks(store, run).items() if step in steps}
 
 
 def highest(golds: Mapping[int, float]) -> int | None:

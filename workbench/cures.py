@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,10 @@ def best_kept(store: Store, run: str, steps: Sequence[int]) -> tuple[int, float]
 
 def is_worse_now(store: Store, run: Run, top: tuple[int, float]) -> bool:
     """Whether the present policy does worse by the held-out rule than one that was kept, by more than chance does."""
+    held = best.gold_at_looks(store, run.id)
+    if top[0] in held:
+        now = held[max(held)]
+        return held[top[0]].value - now.value > 2 * math.hypot(held[top[0]].error, now.error)
     trace = Trace((step, "gold", value) for step, value in store.values_at(run.id, "gold", range(max(1, run.step - LOOK_BACK), run.step + 1)).items())
     error = trace.noise("gold") * (2 / NEAR) ** 0.5  # of the difference of two such means
     return trace.has("gold", count=WINDOW) and top[0] + NEAR <= run.step and top[1] - trace.recent("gold", NEAR) > 2 * error

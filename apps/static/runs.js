@@ -1,9 +1,10 @@
 // All runs in a table; the chosen one with lineage and knobs. Its curves are the live panel below.
 const { el, put, clock } = wb, root = element.querySelector(".wb");
-let chosen = wb.asked("run"), sawRuns = "", sawDetail = "", tag = "", compared = [];
+let chosen = wb.asked("run"), sawRuns = "", sawDetail = "", tag = "", compared = wb.compared || [];
 const list = el("div", "wb-scroll"), detail = el("div", "wb-detail"), said = el("p", "wb-bad-text");
 const empty = el("p", "wb-faint", "No run yet. Every run you start, on any tab, in a notebook or on the command line, is listed here with what it came from and what it left behind.");
 const overlay = new wb.Overlay(server);
+overlay.show(compared);
 root.append(list, empty, said, overlay.box, detail);
 
 const act = (verb, run) => async () => {

@@ -141,6 +141,7 @@ window.wb = (() => {
 
   // Opens the Runs tab with these runs laid over each other.
   function compare(runs) {
+    wb.compared = runs; // a tab that was never open hears no event
     open("runs", runs[0]);
     document.dispatchEvent(new CustomEvent("wb-compare", { detail: runs }));
   }
