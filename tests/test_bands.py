@@ -11,7 +11,7 @@ from workbench.plots import CHARTS
 
 UNBOUNDED = {  # metrics on a chart for which no source names limits: what is healthy about them is said in words
     "loss", "eval_loss", "token_accuracy", "grad_norm", "tokens_per_second", "eval_accuracy_low", "eval_accuracy_high", "reward", "gold", "held_gold",
-    "seconds_generate", "seconds_score", "seconds_update", "seconds_look", "similarity", "flips", "first_letter", "letters", "sureness", "changed",
+    "seconds_generate", "seconds_score", "seconds_update", "seconds_look", "similarity", "flips", "first_letter", "letters", "sureness", "changed", "doubt",
 }
 
 
