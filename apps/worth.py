@@ -52,13 +52,13 @@ class Worth:
                 "worst": [disagreement(self.lab, each) for each in trust.disagreements(rows)]}
 
     def worth_again(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Sends a comparison back to the ranking desk: its judgement is taken back, and it waits."""
+        """Sends a comparison back to the ranking desk: what this annotator made of it is taken back; what others did stays."""
         number = int(question["comparison"])
         found = self.lab.store.comparison(number)
         if found.kind != "ranking":
             raise LabError(f"comparison {number} ({found.kind}) is not of the ranking desk; judge it where it was asked")
         if found.state != "ready":
-            self.lab.undo_judgement(number)
+            self.lab.undo_judgement(number, str(question.get("annotator") or ""))
         return {"comparison": number}
 
     def _run(self, question: dict[str, Any]) -> Run | None:

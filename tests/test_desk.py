@@ -105,6 +105,13 @@ def test_what_a_rule_has_ranked_meanwhile_leaves_the_desk(lab):
     assert number(desk.hand_out(lab.store, "ada", "page 1", wanted=first)) == second
 
 
+def test_what_somebody_set_aside_meanwhile_leaves_the_desk(lab):
+    first, second = items(lab, 2)
+    desk.hand_out(lab.store, "ada", "page 1")
+    lab.skip(first, annotator="bob")
+    assert number(desk.hand_out(lab.store, "ada", "page 1", wanted=first)) == second
+
+
 def test_an_item_that_somebody_else_judged_meanwhile_may_still_be_judged(lab):
     [only] = items(lab)
     handed = lab.hand_out("ada", "page 1")

@@ -97,6 +97,14 @@ def test_a_disagreement_goes_back_to_the_desk_with_one_click(lab):
     assert "error" in public(Worth(lab).worth_again)({"comparison": "x"}) and "error" in public(Worth(lab).worth_again)({"comparison": 999})
 
 
+def test_only_the_annotator_who_disagreed_is_asked_again(lab):
+    [number] = lab.store.add_comparisons([{"kind": "ranking", "prompt": PROMPT, "shown": [0, 1], "state": "ready", "replies": [{"adapter": "sft-1", "text": t} for t in "ab"]}])
+    for name in ("ada", "bob"):
+        lab.judge(number, [[0], [1]], annotator=name)
+    Worth(lab).worth_again({"comparison": number, "annotator": "ada"})
+    assert [each.annotator for each in lab.store.comparison(number).judgements] == ["bob"]
+
+
 def test_the_ceiling_of_the_labs_own_rankings_is_what_is_known_now_and_an_imports_what_was_known_then(lab):
     known = {"rate": 0.9, "low": 0.8, "high": 0.95, "agreement": 0.82, "n": 40, "who": "self", "why": "they agree"}
     for preferences in ("rankings", "imported"):

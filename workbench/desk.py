@@ -21,7 +21,7 @@ GAP = 10  # judgements between a judgement and its repeat at least, or one repea
 
 FREE = "kind='ranking' and not exists (select 1 from holds where comparison=comparisons.id and holder<>? and until>?)"
 MINE = "exists (select 1 from judgements where comparison=comparisons.id and annotator=?)"
-BY_PEOPLE = "exists (select 1 from judgements where comparison=comparisons.id and source='human')"
+BY_PEOPLE = "exists (select 1 from judgements where comparison=comparisons.id and source='human' and state<>'skipped')"
 JUDGED_BY_OTHERS = f"""select id from comparisons where {FREE} and state in ('judged', 'bad') and not {MINE}
     and (select count(*) from judgements j where j.comparison=comparisons.id and j.source='human' and j.state<>'skipped') = 1 order by id limit 1"""
 WAITING = f"select id from comparisons where {FREE} and state='ready' order by doubt desc, id limit 1"

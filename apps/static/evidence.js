@@ -55,8 +55,8 @@ function annotators(rows) {
     rows.map((row) => [row.name, String(row.prompts), span(row), row.reliability === null ? "–" : number(row.reliability), row.side])));
 }
 
-async function again(number, line) {
-  const answer = await server.worth_again({ comparison: number });
+async function again(number, annotator, line) {
+  const answer = await server.worth_again({ comparison: number, annotator });
   if (answer.error) return line.append(el("p", "wb-bad-text", answer.error));
   wb.open("preferences");
   document.dispatchEvent(new CustomEvent("wb-bring-back", { detail: number }));
@@ -66,7 +66,7 @@ function disagreement(found) {
   const side = (title, text) => el("div", "", null, el("div", "wb-side-head", null, el("span", "", title)), el("p", "wb-reply", text || "(nothing)"));
   const about = el("div", "wb-row", null, el("span", "wb-chip", `${found.claimed} sure of the opposite`), found.annotator && el("span", "wb-chip", `ranked by ${found.annotator}`), el("span", "wb-space"));
   const line = el("div", "wb-worst-row", null, el("p", "wb-prompt", found.prompt), about);
-  if (found.comparison) about.append(wb.button("Rank again", "", () => again(found.comparison, line)));
+  if (found.comparison) about.append(wb.button("Rank again", "", () => again(found.comparison, found.annotator, line)));
   line.append(el("div", "wb-sides", null, side("preferred by the annotator", found.better), side("preferred by the model", found.worse)));
   return line;
 }
