@@ -48,7 +48,7 @@ BANDS: dict[str, Band] = {
     "first_ratio_dev": Band(0.0, 0.01, "before any update the ratio is exactly 1"),
     "score_gap": Band(0.0, 0.01, "padding must not change a score; N+ implementation details use the same tolerance"),
     "text_perplexity": Band(None, 1.1, "a tenth more on held-out text; heuristic", "times"),
-    "choice_accuracy": Band(-0.25, None, "two standard errors of sixteen sentences", "plus"),
+    "choice_accuracy": Band(-0.25, None, "two of eight sentences less; heuristic", "plus"),
     "refusal_rate": Band(None, 0.1, "ten points more than SFT; heuristic", "plus"),
     "accuracy": Band(0.5, 0.95, "0.5 is a coin; above 0.95 it learns the rankings by heart"),
     "eval_accuracy": Band(0.55, 1.0, "below 0.55 it knows next to nothing; people agree with each other on 0.6 to 0.75"),

@@ -135,7 +135,7 @@ class PpoRecipe(Recipe):
     length_penalty: float = knob(0.0, "taken off a reply's score for each of its tokens, so that length alone does not pay", low=0.0, high=10.0,
                                  advanced=True, live=True)
     sample_every: int = knob(5, "steps between two looks at the fixed prompts, and two checkpoints", low=1, advanced=True)
-    look_replies: int = knob(16, "held-out prompts answered at each look, and as many texts, choices and harmless questions read for what is forgotten",
+    look_replies: int = knob(8, "held-out prompts answered at each look, and as many texts, choices and harmless questions read for what is forgotten",
                              low=1, high=1024, advanced=True)
     gold: str = knob("", "a second reward run, never trained on, to judge held-out replies; empty: the pack's rule", kind="run:reward", advanced=True)
     record: float = knob(0.25, "share of each step's replies kept token by token, for the heatmap; 0 keeps none", low=0.0, high=1.0, advanced=True)
