@@ -37,7 +37,9 @@ FAREWELLS = ("AbortError: signal is aborted", "Connection errored out")
 HEALS = "parts missing; it is loaded again"
 HOSTILE = "<img src=http://evil.example/x.png onerror=\"window.owned=1\"><script>window.owned=1</script> **Hello?**"
 POINTS = "(tab) => Math.max(0, ...[...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].flatMap((p) => p.data.map((t) => t.x.length)))"
-MARKS = "(tab) => [...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].map((p) => [p.layout.shapes[0].x0, p.layout.annotations[0].text])"
+MARKS = """(tab) => [...document.querySelectorAll(`#tab-${tab} .js-plotly-plot`)].map((p) => [
+  (p.layout.shapes || []).filter((s) => s.x0 === s.x1).map((s) => s.x0)[0],
+  (p.layout.annotations || []).map((a) => a.text).find((t) => /kl_weight/.test(t))]).filter(([at]) => at !== undefined)"""
 
 
 @dataclass
@@ -187,7 +189,7 @@ def test_a_row_is_read_token_by_token_taken_out_and_put_back(visit: Visit, tmp_p
     file.write_text("\n".join(json.dumps({"prompt": f"{n} {HOSTILE}", "completion": "word " * (5 if n else 400)}) for n in range(3)), encoding="utf-8")
     visit.lab.import_rows(file)
     panel = visit.open("data")
-    book = panel.get_by_role("button", name="talks demonstrations")
+    book = panel.locator(".dt-book", has_text="talks").first
     book.click()
     expect(panel.locator(".dt-chip", has_text="longer than 320 tokens")).to_have_text("1 longer than 320 tokens")
     panel.get_by_role("tab", name="Tokens").click()
@@ -295,7 +297,7 @@ def test_ppo_is_paused_from_the_run_bar_and_goes_on(visit: Visit) -> None:
     [change] = changes.of(visit.lab.store, "ppo-1")
     assert (change.knob, change.new) == ("kl_weight", 0.2) and 2 < change.step <= paused + 1
     marks = visit.page.evaluate(MARKS, "ppo")
-    assert marks and all(each == [change.step, "kl_weight 0.2"] for each in marks), "every chart is marked where it changed"
+    assert len(marks) >= 4 and all(each == [change.step, "kl_weight 0.2"] for each in marks), "every chart is marked where it changed"
 
 
 def test_two_adapters_answer_side_by_side_and_can_be_stopped(visit: Visit) -> None:

@@ -66,7 +66,7 @@ def test_the_score_rises_the_held_out_rule_falls_and_one_act_mends_it(lab):
     [first, *_] = lab.doctor(ppo)
     assert (first.rule, first.severity) == ("D-23", "warn") and first.remedy["length_penalty"] > 0.05
     made = lab.cure(ppo)
-    assert (made.parent, made.parent_step) == (ppo, lab.kept_steps(ppo)[0]), "the least padded of what is kept"
+    assert made.parent == ppo and made.parent_step in lab.kept_steps(ppo)[:-1], "not the last, most padded one"
     carry_out(lab)
     assert late(lab, made.id, "gold") > late(lab, ppo, "gold") + 2.0
     assert late(lab, made.id, "gold") > start["gold"] - 0.75, "it stays up, while rankings and reward model are the same"

@@ -26,7 +26,6 @@ from workbench.engine.streams import FastStream, PlainStream
 from workbench.engine.trunk import Adapter, Pair, Trunk, fits
 from workbench.errors import AdapterError, WorkbenchError
 
-torch.set_flush_denormal(True)  # gradients of settled tokens sink below 1e-38, where a product takes ten times as long
 PLACE = re.compile(r"layers\.(\d+)\.\w+\.(\w+)\.lora_(A|B)")
 
 
