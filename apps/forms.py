@@ -150,7 +150,8 @@ def build(lab: Lab, page: Page, recipe: type[Recipe], tab: str) -> Form:
     with gr.Column(elem_classes=["wb-start"]):
         message = gr.Markdown(visible=False, elem_classes=["wb-trouble"])
         memory = gr.Markdown(elem_classes=["wb-note"])
-        start = gr.Button(f"Start {recipe.title if recipe.title.split()[0].isupper() else recipe.title.lower()}", variant="primary", elem_id=f"start-{recipe.stage}")
+        title = recipe.title if recipe.title.split()[0].isupper() else recipe.title.lower()
+        start = gr.Button(f"Start {title}", variant="primary", elem_id=f"start-{recipe.stage}")
     with gr.Accordion("Copy as Python", open=False):
         code = gr.Code(language="python", show_label=False, interactive=False, lines=4, buttons=["copy"], wrap_lines=True, show_line_numbers=False)
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from workbench.agreement import JUDGE, Agreement, Annotator, Share
 
 Tone = Literal["good", "warn", "bad", "open"]  # open: not known yet
-# People who compare chat replies agree on 63 % (Bai et al. 2022, HH) to 77 % of the pairs (Ouyang et al. 2022, InstructGPT).
+# People who compare chat replies agree on 63 % (Bai et al. 2022, HH) to 77 % of the pairs (Ouyang et al. 2022, InstructGPT). Quoted from memory: to be checked.
 USUAL = "People who compare replies of an assistant usually agree on 63 to 77% of the pairs"
 WEAK, FAIR, STRONG = 0.2, 0.4, 0.7  # of alpha, after Landis and Koch (1977), bands of their kappa drawn together
 FAST_SECONDS = 2.0

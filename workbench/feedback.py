@@ -17,7 +17,7 @@ from workbench.recipes import JudgeRecipe
 from workbench.records import Comparison, Messages, Verdict
 from workbench.store import Store
 
-SMALL_JUDGE = 7e9  # parameters below which a model's judgement is poor (Lee et al. 2023, figure 4: agreement grows with size)
+SMALL_JUDGE = 7e9  # parameters below which a model's judgement is poor (Lee et al. 2023, figure 4: agreement grows with size); from memory, to be checked
 FEW = 50  # comparisons shared with people below which a judge's agreement says little
 LETTERS = ("A", "B")
 SPEAKERS = {"user": "Person", "assistant": "Assistant", "system": "What the assistant was told"}
