@@ -38,7 +38,7 @@ class Stage:
 def stages(lab: Lab) -> list[Stage]:
     runs = lab.list_runs()
     newest = {tab: newest_of(runs, stage) for tab, stage in STAGE_OF.items()}
-    return [data(lab), *(one(lab, tab, newest) for tab in STAGE_OF)]
+    return [data(lab), *(one(lab, tab, newest, runs) for tab in STAGE_OF)]
 
 
 def current(runs: list[Run]) -> Run | None:
@@ -60,11 +60,11 @@ def data(lab: Lab) -> Stage:
     return Stage("data", "Data", "ready" if names else "empty", f"{len(names)} {'corpus' if len(names) == 1 else 'corpora'}", about=ABOUT["data"])
 
 
-def one(lab: Lab, tab: str, newest: dict[str, Run | None]) -> Stage:
+def one(lab: Lab, tab: str, newest: dict[str, Run | None], runs: list[Run]) -> Stage:
     """The state of a stage that runs make; preferences count people's rankings as well."""
     run = newest[tab]
     state, text = progress(run) if run else (("ready", "ready") if is_ready(lab, tab) else ("empty", "not yet"))
-    why = rounds.stale(lab.store, run, lab.store.runs()) if run and state == "done" else ""
+    why = rounds.stale(lab.store, run, runs) if run and state == "done" else ""
     if why:
         state, text = "stale", "older than its input"
     if tab == "preferences" and (counts := lab.ranking_counts()):

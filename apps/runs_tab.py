@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING
 from typing import Any
 
 from apps import live, overlay, pipeline, verbs
@@ -40,8 +39,9 @@ def row(lab: Lab, run: Run) -> dict[str, Any]:
 def detail(lab: Lab, run: Run, runs: list[Run]) -> dict[str, Any]:
     """A run's lineage and the knobs it ran with, those that differ from the defaults marked."""
     recipe = lab.recipe(run.id)
+    changed = {knob.name for knob in recipe.changed()}
     knobs = [{"name": k.name, "value": str(getattr(recipe, k.name)), "help": k.metadata["help"],
-              "is_changed": k.default is MISSING or getattr(recipe, k.name) != k.default} for k in recipe.knobs()]
+              "is_changed": k.name in changed} for k in recipe.knobs()]
     users = [other.id for other in runs if run.id in map(run_of, lab.recipe(other.id).needs()) or other.parent == run.id]
     return {"id": run.id, "title": recipe.title, "round": run.round, "from": recipe.needs(), "to": users, "knobs": knobs,
             "code": recipe.as_python(), "saved_step": run.saved_step, "is_live": not run.is_over,

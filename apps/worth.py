@@ -32,7 +32,7 @@ class Worth:
     def worth_said(self, question: dict[str, Any]) -> dict[str, Any]:
         """The verdict, and how each try to fool the model went; short, so that it can be asked often."""
         run = self._run(question)
-        if run is None or not (rows := self.lab.held_out_rows(run.id)):
+        if run is None or not self.lab.held_out_rows(run.id):
             return {"run": run.id if run else "", "worst": "", "headline": waiting(run), "said": [], "probes": [], "note": ""}
         found = self.lab.trust(run.id)
         told = verdict(found)

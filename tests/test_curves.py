@@ -40,3 +40,11 @@ def test_looks_are_found_by_step(store):
     for step in (1, 5, 10):
         store.add_samples("ppo-1", step, [([{"role": "user", "content": "a"}], "b", {})] * 3)
     assert curves.looked(store, "ppo-1") == [1, 5, 10] and curves.looked(store, "ppo-1", 5) == [10] and curves.looked(store, "sft-1") == []
+
+
+def test_the_outermost_values_are_the_first_and_the_last_that_were_finite(store):
+    assert curves.outermost(store, "ppo-1", "score") == (0.01, 1.0)
+    assert curves.outermost(store, "ppo-1", "never") is None
+    store.log("ppo-1", 101, 101, {"score": float("nan"), "once": 2.0})
+    assert curves.outermost(store, "ppo-1", "score") == (0.01, 1.0)
+    assert curves.outermost(store, "ppo-1", "once") is None, "one value has no course"

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from workbench import best, changes, checks, kept
+from workbench import best, changes, checks, curves, kept
 from workbench.doctor import Finding
 from workbench.doctor.trace import WINDOW, Trace
 from workbench.records import LIVE, Change, Run
@@ -61,7 +61,7 @@ def of(store: Store, home: Path, run: Run, finding: Finding) -> Cure:
 def best_kept(store: Store, run: str, steps: Sequence[int]) -> tuple[int, float] | None:
     """The kept step whose policy the held-out rule liked best, and how well; None where there is no such rule."""
     # What was saved after a step answered in the next one; its neighbours make luck less likely.
-    golds = store.values_at(run, "gold", sorted({at for step in steps for at in range(step, step + NEAR)}))
+    golds = curves.values_at(store, run, "gold", sorted({at for step in steps for at in range(step, step + NEAR)}))
     found = {step: fmean(near) for step in steps if (near := [golds[at] for at in range(step, step + NEAR) if at in golds])}
     # Looks at held-out prompts judge what was saved itself; where there are none, practice has to do.
     held = best.at_looks(store, run, steps)
@@ -75,7 +75,7 @@ def is_worse_now(store: Store, run: Run, top: tuple[int, float]) -> bool:
     if top[0] in held:
         now = held[max(held)]
         return held[top[0]].value - now.value > 2 * math.hypot(held[top[0]].error, now.error)
-    trace = Trace((step, "gold", value) for step, value in store.values_at(run.id, "gold", range(max(1, run.step - LOOK_BACK), run.step + 1)).items())
+    trace = Trace((step, "gold", value) for step, value in curves.values_at(store, run.id, "gold", range(max(1, run.step - LOOK_BACK), run.step + 1)).items())
     error = trace.noise("gold") * (2 / NEAR) ** 0.5  # of the difference of two such means
     return trace.has("gold", count=WINDOW) and top[0] + NEAR <= run.step and top[1] - trace.recent("gold", NEAR) > 2 * error
 

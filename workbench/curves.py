@@ -27,6 +27,20 @@ def series(store: Store, run: str, keys: Sequence[str]) -> Series:
     return {key: values for key, values in found.items() if values}
 
 
+def values_at(store: Store, run: str, key: str, steps: Sequence[int]) -> dict[int, float]:
+    """One metric at some steps; those without a figure are left out."""
+    places = ",".join("?" * len(steps))
+    rows = store.read(f"select step, value from metrics where run=? and key=? and value is not null and step in ({places})", run, key, *steps)
+    return {row["step"]: row["value"] for row in rows}
+
+
+def outermost(store: Store, run: str, key: str) -> tuple[float, float] | None:
+    """The first and the last value of a metric, without reading what lies between; None where there are not two."""
+    found = [store.read(f"select step, value from metrics where run=? and key=? and value is not null order by step {way} limit 1", run, key)
+             for way in ("asc", "desc")]
+    return (found[0][0]["value"], found[1][0]["value"]) if all(found) and found[0][0]["step"] < found[1][0]["step"] else None
+
+
 def recent(store: Store, run: str, keys: Sequence[str], after: int) -> list[Row]:
     """The named metrics after a step, oldest first; a value that was not finite is None."""
     places = ",".join("?" * len(keys))

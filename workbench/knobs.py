@@ -82,8 +82,12 @@ class Recipe:
 
     def as_python(self) -> str:
         """A call that makes this recipe, naming only what differs from the defaults."""
-        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [f"{knob.name}={getattr(self, knob.name)!r}" for knob in self.changed()]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    def changed(self) -> list[Field]:
+        """The knobs that differ from their defaults, those that have none among them."""
+        return [knob for knob in self.knobs() if getattr(self, knob.name) != knob.default]
 
     def replace(self, **changes: Any) -> Self:
         return vary(self, **changes)

@@ -68,10 +68,9 @@ def section(part: Part) -> str:
 
 
 def state(part: Part) -> str:
-    run = part.run
-    seconds = run.ended - run.started if run.started and run.ended else None
+    run, took = part.run, duration(part.run)
     words = [f"{run.state} at step {run.step} of {run.total}" if run.total else run.state, f"round {run.round}"]
-    words += [f"{progress.clock(seconds)} long"] if seconds else []
+    words += [f"{took} long"] if took else []
     words += [f"from {', '.join(part.needs)}"] if part.needs else []
     words += [f"forked from {run.parent} at step {run.parent_step}"] if run.parent else []
     return "; ".join(words) + "." + (f" {run.error}" if run.error else "")
@@ -79,8 +78,12 @@ def state(part: Part) -> str:
 
 def facts(part: Part) -> list[str]:
     run = part.run
-    seconds = run.ended - run.started if run.started and run.ended else None
-    return [run.id, part.recipe.title, run.state, str(run.step), progress.clock(seconds) if seconds else "", ", ".join(part.needs)]
+    return [run.id, part.recipe.title, run.state, str(run.step), duration(run), ", ".join(part.needs)]
+
+
+def duration(run: Run) -> str:
+    """How long a run took, empty while it goes on."""
+    return progress.clock(run.ended - run.started) if run.started and run.ended else ""
 
 
 def health(part: Part) -> str:
@@ -133,8 +136,7 @@ def numbers(record: Mapping[str, Any]) -> str:
 
 
 def knobs(recipe: Recipe) -> str:
-    changed = [[k.name, str(getattr(recipe, k.name)), "" if k.default is MISSING else str(k.default), k.metadata["help"]]
-               for k in recipe.knobs() if k.default is MISSING or getattr(recipe, k.name) != k.default]
+    changed = [[k.name, str(getattr(recipe, k.name)), "" if k.default is MISSING else str(k.default), k.metadata["help"]] for k in recipe.changed()]
     return table(["knob", "value", "default", "meaning"], changed) if changed else "<p class=soft>None.</p>"
 
 

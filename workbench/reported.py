@@ -80,8 +80,8 @@ class Reported:
         """The same page as text."""
         runs = [self.run(what)] if isinstance(what, str) else [run for run in self.list_runs() if run.round == what]
         if not runs:
-            rounds = ", ".join(str(number) for number in sorted({run.round for run in self.list_runs()}))
-            raise NotFound(f"no run belongs to round {what}; there are: {rounds or 'none yet'}")
+            there = ", ".join(str(number) for number in sorted({run.round for run in self.list_runs()}))
+            raise NotFound(f"no run belongs to round {what}; there are: {there or 'none yet'}")
         title = f"Run {what}" if isinstance(what, str) else f"Round {what}"
         return report.page(title, [self._part(run) for run in runs], self.home.name)
 

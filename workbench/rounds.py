@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench import checks, corpus, votes
+from workbench import checks, corpus, curves, votes
 from workbench.records import Run
 from workbench.store import Store
 
@@ -71,18 +71,18 @@ def ladder(store: Store) -> list[Rung]:
 
 
 def rung(store: Store, run: Run, runs: Sequence[Run], compared: Sequence[Mapping[str, Any]], judged: Sequence[Any]) -> Rung:
-    needs, of = checks.recipe_of(run).needs(), lambda key, found: found.get(key)
-    mine = next((found for found in reversed(compared) if of("a", found) == run.id), None)
-    beside = next((found for found in reversed(compared) if of("b", found) == run.id), None)
-    if run.stage == "sft" or mine is None:
-        gold, length = (of("gold_b", beside), of("reply_tokens_b", beside)) if beside else (None, run.summary.get("reply_tokens"))
-        counted = votes.win_rate(judged, run.id, needs[0]) if run.stage == "ppo" and needs else {}
-        return Rung(run.id, run.round, needs, gold, counted.get("rate"), counted.get("low"), counted.get("high"), counted.get("n", 0),
-                    run.summary.get("kl_seq"), length, None, stale(store, run, runs))
-    counted = votes.win_rate(judged, run.id, mine["b"])
-    before, after = mine.get("perplexity_b"), mine.get("perplexity_a")
-    return Rung(run.id, run.round, needs, mine.get("gold_a"), counted["rate"], counted["low"], counted["high"], counted["n"], mine.get("kl_seq"),
-                mine.get("reply_tokens_a"), after / before - 1 if before and after else None, stale(store, run, runs))
+    needs = checks.recipe_of(run).needs()
+    mine = next((found for found in reversed(compared) if run.stage == "ppo" and found.get("a") == run.id), None)
+    beside = next((found for found in reversed(compared) if found.get("b") == run.id), {})
+    other = mine["b"] if mine else needs[0] if run.stage == "ppo" and needs else ""
+    counted = votes.win_rate(judged, run.id, other) if other else {}
+    before, after = (mine.get("perplexity_b"), mine.get("perplexity_a")) if mine else (None, None)
+    return Rung(
+        run.id, run.round, needs, gold=mine.get("gold_a") if mine else beside.get("gold_b"),
+        win_rate=counted.get("rate"), low=counted.get("low"), high=counted.get("high"), votes=counted.get("n", 0),
+        kl_seq=(mine or run.summary).get("kl_seq"),
+        reply_tokens=mine.get("reply_tokens_a") if mine else beside.get("reply_tokens_b") if beside else run.summary.get("reply_tokens"),
+        tax=after / before - 1 if before and after else None, stale=stale(store, run, runs))
 
 
 def rounds(store: Store) -> list[Round]:
@@ -105,7 +105,7 @@ def watch(store: Store, run: Run) -> list[str]:
     if run.stage == "sft" and learned in written:
         told.append(f"{run.id} imitates {learned}, which a model wrote: mix in what people wrote, or rounds feed on themselves")
     if run.stage == "ppo":
-        series = [value for _, key, value in store.metrics(run.id) if key == "distinct2" and value is not None]
-        if len(series) > 1 and series[-1] < FEW_WORDS * series[0]:
-            told.append(f"{run.id}'s replies grew alike: {series[-1]:.0%} of the pairs of tokens are distinct, {series[0]:.0%} were at its start")
+        found = curves.outermost(store, run.id, "distinct2")
+        if found and found[1] < FEW_WORDS * found[0]:
+            told.append(f"{run.id}'s replies grew alike: {found[1]:.0%} of the pairs of tokens are distinct, {found[0]:.0%} were at its start")
     return told

@@ -193,12 +193,6 @@ class Store:
         """(step, key, value) after a step, oldest first."""
         return [tuple(row) for row in self.read(LOGGED, name, after, until)]
 
-    def values_at(self, name: str, key: str, steps: Sequence[int]) -> dict[int, float]:
-        """One metric at some steps; those without a figure are left out."""
-        rows = self.read(f"select step, value from metrics where run=? and key=? and value is not null and step in ({','.join('?' * len(steps))})",
-                         name, key, *steps)
-        return {row["step"]: row["value"] for row in rows}
-
     def add_samples(self, name: str, step: int, samples: Sequence[tuple[Messages, str, Mapping[str, Any]]]) -> None:
         rows = [(name, step, place, json.dumps(p), reply, json.dumps(record)) for place, (p, reply, record) in enumerate(samples)]
         with self.write() as db:

@@ -211,10 +211,10 @@ def listed(value: object, what: str) -> list[Any]:
 def together(parts: Sequence[tuple[int, Part]], notes: Notes) -> Iterator[tuple[int, Row | Unusable]]:
     """The lines of one row as that row, where they agree."""
     first: dict[int, str] = {}
-    for line, (number, row) in parts:
+    for line, (key, row) in parts:
         told = json.dumps(asdict(row))
-        if number not in first:
-            first[number] = told
+        if key not in first:
+            first[key] = told
             yield line, row
-        elif first[number] != told or not isinstance(row, Preference):
-            yield line, Unusable(f"differs from an earlier line with the same {ROW} ({number}); give it a number of its own")
+        elif first[key] != told or not isinstance(row, Preference):
+            yield line, Unusable(f"differs from an earlier line with the same {ROW} ({key}); give it a number of its own")
