@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from apps import forms, live
 from apps.page import STATIC, Page, panel, public
 from apps.scratchpad import Scratchpad
 from apps.worth import Worth
+from workbench.errors import WorkbenchError
 from workbench.lab import Lab
 from workbench.recipes import RewardRecipe
+
+MEMBERS = 3  # of an ensemble that the page starts
 
 
 def build(lab: Lab, page: Page) -> None:
@@ -18,7 +23,7 @@ def build(lab: Lab, page: Page) -> None:
         with gr.Column(scale=1, min_width=290):
             gr.Markdown("**Learn what is preferred.** From the rankings a model learns to score any "
                         "reply. Its held-out accuracy says how far to trust it.")
-            forms.build(lab, page, RewardRecipe, "reward")
+            ensemble(lab, page, forms.build(lab, page, RewardRecipe, "reward"))
         with gr.Column(scale=2, min_width=420):
             panel("worth", public(worth.worth_said), css_template=style)
             live.build(lab, "reward")
@@ -26,3 +31,21 @@ def build(lab: Lab, page: Page) -> None:
             pad = Scratchpad(lab)
             panel("scratchpad", public(pad.pad_choices), public(pad.pad_try), public(pad.pad_look), css_template=style)
             panel("evidence", public(worth.worth_figures), public(worth.worth_again), css_template=style, head=live.PLOTLY)
+
+
+def ensemble(lab: Lab, page: Page, form: forms.Form) -> None:
+    """A button beside the form that trains three models by its knobs, and says what PPO can make of them."""
+    with gr.Accordion("Or an ensemble", open=False):
+        gr.Markdown(f"{MEMBERS} reward models by the knobs above, each with a seed and a draw of the rankings of its own. Where they disagree, "
+                    "the rankings do not say what is right: PPO can take the worst case, and gains little from what one of them happens to like.", elem_classes=["wb-note"])
+        told = gr.Markdown(visible=False, elem_classes=["wb-note"])
+        start = gr.Button(f"Start {MEMBERS} reward models", elem_id="start-ensemble")
+
+    def begin(*values: Any) -> tuple[Any, Any]:
+        try:
+            made = lab.ensemble(form.recipe(values), MEMBERS)
+        except WorkbenchError as fault:
+            return gr.Markdown(forms.plain(str(fault)), visible=True), gr.skip()
+        return gr.Markdown(f"Queued. On the PPO tab choose the reward `min({', '.join(run.id for run in made)})`.", visible=True), made[0].id
+
+    start.click(begin, form.controls, [told, page.selected], show_progress="hidden")

@@ -12,7 +12,7 @@ from tests.test_browser import HOSTILE, SECONDS, Visit, address, expect, visit  
 from tests.test_browser import pytestmark as in_a_browser
 from workbench.lab import Lab
 
-pytestmark = [*in_a_browser, pytest.mark.skip(reason="written, and not yet seen to pass: the second browser is not let in")]
+pytestmark = in_a_browser
 
 ITEMS, VOTES = 48, 20
 WORDS = ("zero", "one", "two", "three")

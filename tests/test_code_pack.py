@@ -6,9 +6,11 @@ import re
 from statistics import mean
 
 import pytest
+import torch
 
 from tests import answers_code
 from workbench import checker, packs
+from workbench.engine import scoring
 
 ANSWERS = dict(inspect.getmembers(answers_code, inspect.isfunction))
 
@@ -89,6 +91,16 @@ def test_right_beats_wrong_beats_idle_beats_talk_and_an_import_that_opens_doors(
     wrong, idle = head + '    """The maximum."""\n    return max(numbers)\n```', head + '    """The maximum."""\n    return None\n```'
     golds = pack.annotator().scores([prompt] * 7, [right, bare, wrong, idle, "Use `max`, as everyone does in such a case.", "```python\nimport os\n```", ""])
     assert golds == sorted(golds, reverse=True) and len(set(golds)) == 7
+
+
+def test_the_checker_can_be_ppos_reward_alone_or_in_a_mix(pack):
+    prompts = [next(talk for talk in pack.prompts("train") if "`largest(" in talk[-1]["content"])] * 3
+    texts = ["```python\ndef largest(x):\n    return max(x, default=None)\n```", "```python\nimport os\n```", "Use `max`."]
+    said = scoring.Said(prompts, texts, torch.tensor([20, 8, 6]), 40)
+    golds, learned = pack.annotator().scores(prompts, texts), torch.tensor([0.5, 2.0, -1.0])
+    assert scoring.Reward("rule:code-helper").total({}, said).tolist() == pytest.approx(golds) and golds[0] > golds[2] > golds[1]
+    mixed = scoring.Reward("0.5*reward-1 + 0.5*rule:code-helper").total({"reward-1": learned}, said)
+    assert mixed.tolist() == pytest.approx([0.5 * (a + b) for a, b in zip(learned.tolist(), golds, strict=True)])
 
 
 def test_words_are_the_better_answer_only_where_code_would_do_harm(pack):

@@ -7,11 +7,11 @@ from dataclasses import MISSING
 
 import pytest
 
-from workbench import bundled, commands
+from workbench import bundled, checks, commands
 from workbench.__main__ import main
 from workbench.errors import ModelError
 from workbench.lab import Lab
-from workbench.recipes import RECIPES, SftRecipe
+from workbench.recipes import RECIPES, RewardRecipe, SftRecipe
 
 PAIRS = '{"prompt": "Hi", "chosen": "Hello!", "rejected": "Go"}\n{"prompt": "Hi", "chosen": "a", "rejected": "a"}\n'
 
@@ -178,6 +178,24 @@ def test_demo_waits_and_prints_the_table(say, lab, monkeypatch):
     assert lab.recipe("ppo-1").steps == 9 and lab.recipe("ppo-1").seed == 3
     told = json.loads(say("demo", "--json")[1])
     assert [run["stage"] for run in told["runs"]] == ["sft", "replies", "reward", "ppo", "evaluate"]
+
+
+def test_an_ensemble_takes_a_runs_recipe_and_says_how_ppo_uses_it(say, lab, monkeypatch):
+    monkeypatch.setattr(checks, "check_recipe", lambda *_: None)
+    lab.store.add_run("sft", SftRecipe().to_json(), 1)
+    lab.store.add_run("reward", RewardRecipe(sft="sft-1", lr=1e-4, seed=7).to_json(), 1)
+    code, out, _ = say("ensemble", "reward-1", "--members", "2")
+    assert code == 0 and '--reward "min(reward-2, reward-3)"' in out
+    assert [(r.lr, r.seed, r.bootstrap) for r in map(lab.recipe, ("reward-2", "reward-3"))] == [(1e-4, 7, True), (1e-4, 8, True)]
+    assert "takes the recipe of a reward run" in say("ensemble", "sft-1")[2] and "give 2 to 8 members" in say("ensemble", "reward-1", "--members", "1")[2]
+
+
+def test_trust_tells_the_learning_curve(say, lab):
+    lab.store.add_run("reward", RewardRecipe(sft="sft-1").to_json(), 1)
+    for step, (rankings, accuracy) in enumerate([(10, 0.5), (40, 0.75)]):
+        lab.store.log("reward-1", step, 2, {"curve_rankings": rankings, "curve_accuracy": accuracy, "curve_low": accuracy - 0.1, "curve_high": accuracy + 0.1})
+    assert "learned from 10 rankings: right on 50% (40% to 60%)\n  learned from 40 rankings: right on 75% (65% to 85%)" in say("trust", "reward-1")[1]
+    assert json.loads(say("trust", "reward-1", "--json")[1])["curve"] == [[10, 0.5, 0.4, 0.6], [40, 0.75, 0.65, 0.85]]
 
 
 def test_json_has_no_numbers_that_json_does_not_know():

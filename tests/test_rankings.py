@@ -86,6 +86,17 @@ def test_a_look_leaves_the_held_out_rankings_with_their_scores(backbone):
     assert found[0].lengths == [len(backbone.chat.reply(text)) for text in REPLIES]
 
 
+def test_a_bootstrap_draws_prompts_whole_by_the_seed_and_leaves_the_held_out_side_alone(backbone):
+    many = [row for row in rows() for _ in range(2)]
+    learned, kept = rankings.encode(backbone, many, REWARD)
+    drawn, same = (rankings.encode(backbone, many, REWARD.replace(bootstrap=True)) for _ in range(2))
+    other = rankings.encode(backbone, many, REWARD.replace(bootstrap=True, seed=REWARD.seed + 1))
+    asked = [str(each.source.prompt) for each in drawn[0]]
+    assert len(asked) == len(learned) and asked[::2] == asked[1::2], "both rankings of a prompt come along"
+    assert set(asked) < {str(each.source.prompt) for each in learned}, "with replacement, so some are missing"
+    assert drawn == same and drawn[0] != other[0] and drawn[1] == other[1] == kept
+
+
 def test_a_learning_curve_ends_with_all_rankings_and_leaves_the_model_as_it_was(tiny):
     recipe = REWARD.replace(curve=2, batch=1)
     many = [Preference([{"role": "user", "content": f"say {n}"}], REPLIES, [[0], [1], [2], [3]]) for n in range(36)]

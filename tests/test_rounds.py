@@ -7,7 +7,7 @@ import pytest
 
 from workbench import EvaluateRecipe, Lab, PpoRecipe, RewardRecipe, SftRecipe
 from workbench.recipes import Recipe
-from workbench.rounds import stale
+from workbench.rounds import belongs, stale
 
 ASKED = [{"role": "user", "content": "Oat milk?"}]
 
@@ -99,3 +99,9 @@ def test_replies_that_grow_alike_are_warned_of(lab):
     lab.store.log(ppo, 1, 1, {"distinct2": 0.9})
     lab.store.log(ppo, 2, 2, {"distinct2": 0.4})
     assert "grew alike" in lab.rounds()[0].warnings[0]
+
+
+def test_a_comparison_belongs_to_the_round_of_the_model_it_judges(lab):
+    sft, _, ppo = chain(lab)
+    assert lab.round == 2
+    assert [belongs(lab.store, recipe, lab.round) for recipe in (EvaluateRecipe(a=ppo, b=sft), EvaluateRecipe(a="base", b=sft), SftRecipe())] == [1, 2, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -15,11 +16,16 @@ from workbench.verdict import verdict
 
 MARGINS = [2, 2, -2, 0.1, -0.1, 1, 1, -1, 3, 3]
 NOTHING = ceiling([])
-OPENING = [{"role": "user", "content": "Are you open?"}]
+PLACES = itertools.count()
 
 
-def row(scores, ranks=(0, 1), lengths=(5, 5), annotator="ada", sides=(), comparison=0, place=0) -> HeldOut:
-    return HeldOut(place, comparison, OPENING, [f"reply {at}" for at in range(len(scores))], list(ranks), list(scores), list(lengths), annotator, list(sides), 0.0)
+def opening(number: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"Are you open on day {number}?"}]
+
+
+def row(scores, ranks=(0, 1), lengths=(5, 5), annotator="ada", sides=(), comparison=0, place=0, prompt=None) -> HeldOut:
+    """A ranking of a prompt of its own unless told otherwise."""
+    return HeldOut(place, comparison, prompt or opening(next(PLACES)), [f"reply {at}" for at in range(len(scores))], list(ranks), list(scores), list(lengths), annotator, list(sides), 0.0)
 
 
 def rows_right(count: int, of: int, gap: float = 1.0, lengths=(5, 5)) -> list[HeldOut]:
@@ -38,6 +44,12 @@ def test_accuracy_counts_prompts_and_half_a_tie():
     found = trust.accuracy(rows)
     assert found.rate == pytest.approx((1 + 0.5 + 0) / 3) and found.n == 3, "a ranking without a strict pair says nothing"
     assert found.low < found.rate < found.high
+
+
+def test_several_rankings_of_one_prompt_are_one_vote():
+    same = opening(-1)
+    found = trust.accuracy([row((1, 0), prompt=same), row((1, 0), prompt=same), row((0, 1), prompt=same), row((1, 0))])
+    assert found.rate == pytest.approx((2 / 3 + 1) / 2) and found.n == 2
 
 
 def test_a_ranking_of_four_with_a_tie_and_one_left_out_has_its_strict_pairs():

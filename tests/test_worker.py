@@ -226,6 +226,15 @@ def test_a_reward_run_trains_on_what_a_person_ranked(lab):
     assert lab.wait(reward.id, quiet).state == "done"
 
 
+def test_members_of_an_ensemble_differ_and_ppo_practises_with_their_worst_case(lab):
+    made = [run.id for run in lab.ensemble(RewardRecipe(sft="sft-1", **{**chain.SMALL["reward"], "precision": "fp32"}), members=2)]
+    assert all(lab.wait(name, quiet).state == "done" for name in made)
+    first, second = (lab.held_out(name) for name in made)
+    assert first.reply.tolist() == second.reply.tolist() and first.score.tolist() != second.score.tolist()
+    ppo = lab.wait(lab.start(long_ppo(lab).replace(reward=f"min({', '.join(made)})", steps=1)).id, quiet)
+    assert ppo.state == "done" and lab.metrics(ppo.id).loc[1, "kl_seq"] == 0
+
+
 def test_out_of_memory_halves_the_micro_batch_says_so_and_goes_on(lab, tiny, monkeypatch):
     from workbench.engine import sft
     from workbench.engine.worker import Worker

@@ -23,6 +23,10 @@ def lab(tmp_path) -> Lab:
     return Lab(tmp_path / "lab")
 
 
+def asked(number: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"Are you open on day {number}?"}]
+
+
 def trained(lab: Lab, rows: list[HeldOut], summary=SUMMARY) -> str:
     run = lab.store.add_run("reward", RewardRecipe(sft="sft-1").to_json(), 1)
     lab.store.summarise(run.id, summary)
@@ -59,7 +63,7 @@ def test_the_verdict_names_what_fools_the_model_with_length_first(lab):
 
 
 def test_a_planted_length_bias_is_red_and_named(lab):
-    rows = [HeldOut(n, 0, PROMPT, ["long", "short"], [0, 1], [0.1 * n + 2, 0.1 * n], [10 * n + 20, 10 * n], "", [], 0.0) for n in range(20)]
+    rows = [HeldOut(n, 0, asked(n), ["long", "short"], [0, 1], [0.1 * n + 2, 0.1 * n], [10 * n + 20, 10 * n], "", [], 0.0) for n in range(20)]
     trained(lab, rows)
     found = Worth(lab).worth_said({})
     assert found["probes"][0]["verdict"] == "bad" and found["probes"][0]["word"] == "has learned length"

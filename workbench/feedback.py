@@ -17,7 +17,7 @@ from workbench.recipes import JudgeRecipe
 from workbench.records import Comparison, Messages, Verdict
 from workbench.store import Store
 
-SMALL_JUDGE = 7e9  # parameters below which a model's judgement is poor (Lee et al. 2023, figure 4: agreement grows with size); from memory, to be checked
+SMALL_JUDGE = 7e9  # parameters; the line is ours. Agreement with people falls with size: 78, 74 and 63 % for PaLM 2 L, S and XS (Lee et al. 2024, table 3)
 FEW = 50  # comparisons shared with people below which a judge's agreement says little
 LETTERS = ("A", "B")
 SPEAKERS = {"user": "Person", "assistant": "Assistant", "system": "What the assistant was told"}
@@ -162,5 +162,5 @@ def warnings(people: Share, flips: float, letters: float, parameters: float) -> 
         told.append(f"It puts only {letters:.0%} of its probability on the letters A and B: it hardly understands the question.")
     if parameters and parameters < SMALL_JUDGE:
         size = f"{parameters / 1e9:.1f} billion" if parameters >= 1e9 else f"{parameters / 1e6:.0f} million"
-        told.append(f"Its base has {size} parameters. Judges below 7 billion are poor ones: take these labels as noise until people confirm them.")
+        told.append(f"Its base has {size} parameters. The smaller a judge, the less it agrees with people: take these labels as noise until people confirm them.")
     return told

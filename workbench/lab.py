@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench import changes, checks, corpus, curves, course, demo, doctor, frames, library, packs, process
+from workbench import changes, checks, corpus, curves, course, demo, doctor, frames, library, packs, process, rounds
 from workbench.errors import AdapterError, LabError, RunFailed
 from workbench.inspected import Inspected
 from workbench.judged import Judged
@@ -46,7 +46,7 @@ class Lab(Steered, Recorded, Watched, Ranked, Supply, Trusted, Scoring, Judged, 
     def start(self, recipe: Recipe) -> Run:
         """Queues a run and returns at once. Raises RecipeError, CorpusError, AdapterError or ModelError when it cannot work."""
         checks.check_new(self.store, recipe)
-        run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=self.round)
+        run = self.store.add_run(recipe.stage, recipe.to_json(), total=getattr(recipe, "steps", 0), round=rounds.belongs(self.store, recipe, self.round))
         self.ensure_worker()
         return run
 

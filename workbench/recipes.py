@@ -90,6 +90,7 @@ class RewardRecipe(Recipe):
                          low=0.0, high=10.0, advanced=True)
     curve: int = knob(0, "points of a learning curve: learns again from a half of the rankings, a quarter and so on; one costs half the training again,"
                       " more at most as much again", low=0, high=6, advanced=True)
+    bootstrap: bool = knob(False, "draw the training prompts again with replacement, by the seed, so that the members of an ensemble differ", advanced=True)
     centre: float = knob(0.01, "pull of the scores towards 0", low=0.0, high=1.0, advanced=True)
     held_out: float = knob(0.2, "share of the prompts kept aside to measure accuracy", low=0.01, high=0.9, advanced=True)
     calibration: int = knob(64, "prompts answered to calibrate the score", low=2, high=10_000, advanced=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench import checks, corpus, curves, votes
+from workbench.recipes import EvaluateRecipe, Recipe
 from workbench.records import Run
 from workbench.store import Store
 
@@ -46,6 +47,12 @@ class Round:
     runs: list[str]
     rankings: Mapping[str, int]  # by source
     warnings: list[str]
+
+
+def belongs(store: Store, recipe: Recipe, present: int) -> int:
+    """The round of a new run: a held-out comparison belongs to that of the model it judges, whatever else to the present one."""
+    name = recipe.a.partition("@")[0] if isinstance(recipe, EvaluateRecipe) else "base"
+    return present if name == "base" else store.run(name).round
 
 
 def stale(store: Store, run: Run, runs: Sequence[Run]) -> str:

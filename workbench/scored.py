@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from workbench import checks, functions, rewards, trials
-from workbench.errors import LabError
+from workbench.errors import LabError, RecipeError
 from workbench.recipes import Recipe, RewardRecipe
 from workbench.records import Messages, Run, Scored, Trial
 from workbench.store import Store
 
 LONGEST = 20_000  # characters of a typed reply
+MEMBERS = 8  # of an ensemble at most; Coste et al. 2024 find little gain beyond five
 
 
 class Scoring:
@@ -57,8 +58,13 @@ class Scoring:
         return trials.read(self.store, number)
 
     def ensemble(self, recipe: RewardRecipe, members: int = 3) -> list[Run]:
-        """Queues several reward models that differ in their seed; "min(reward-1, reward-2, ...)" is then a reward for PPO."""
-        return [self.start(recipe.replace(seed=recipe.seed + place)) for place in range(members)]
+        """Queues reward models that differ in their seed and in their draw of the rankings; "min(reward-1, reward-2, ...)" is then a reward for PPO.
+
+        A bootstrap by prompt as well as seeds, since members on one base share its errors. Raises RecipeError for fewer than two members.
+        """
+        if not 2 <= members <= MEMBERS:
+            raise RecipeError(f"an ensemble of {members} is none; give 2 to {MEMBERS} members")
+        return [self.start(recipe.replace(seed=recipe.seed + place, bootstrap=True)) for place in range(members)]
 
     def allow(self, name: str, folder: str | Path = ".") -> None:
         """Lets rewards of this lab call the Python function module:function, imported from a folder: score(prompt, reply) -> number.

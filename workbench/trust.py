@@ -1,10 +1,11 @@
 """How far a reward model can be trusted: figures from its held-out rankings. Pure: rows in, numbers out; no torch.
 
-Every share counts prompts, not pairs, where it has an interval: the pairs of one prompt are kin. Ties count half.
+Every share counts prompts, not pairs, where it has an interval: the pairs of one prompt are kin, and so are its rankings. Ties count half.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -62,8 +63,12 @@ def right(gap: float) -> float:
 
 
 def accuracy(rows: Iterable[HeldOut], gaps: Callable[[HeldOut], list[float]] = HeldOut.margins) -> Share:
-    """The mean over prompts of the share of pairs put right, with Wilson's interval over prompts."""
-    each = [sum(map(right, found)) / len(found) for row in rows if (found := gaps(row))]
+    """The mean over prompts of the share of pairs put right, with Wilson's interval over prompts: what several rankings of one say is one vote."""
+    by_prompt: dict[str, list[float]] = {}
+    for row in rows:
+        if found := gaps(row):
+            by_prompt.setdefault(json.dumps(row.prompt), []).append(sum(map(right, found)) / len(found))
+    each = [sum(found) / len(found) for found in by_prompt.values()]
     return share(sum(each), len(each))
 
 

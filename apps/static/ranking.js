@@ -23,8 +23,12 @@ const left = () => [...Array(cards()).keys()].filter((card) => order.rank(groups
 
 // --- talking with the lab
 
-async function ask(call, question) {
-  if (busy) return;
+let answered = Promise.resolve(); // when the last question was
+function ask(call, question) {
+  if (!busy) answered = talk(call, question);
+  return answered;
+}
+async function talk(call, question) {
   busy = true;
   try {
     const answer = await call({ ...question, ...judge() });
@@ -52,7 +56,15 @@ function send(choice, found = {}) {
   ask(server.rank_save, { id: state.item.id, shown: state.item.shown, choice, seconds: (Date.now() - began) / 1000, strength, tags, comment, better, ...found });
 }
 function undo() { ask(server.rank_undo, {}).then(() => document.dispatchEvent(new Event("wb-judged"))) }
-function refresh(id) { return ask(server.rank_next, { id: id || (state && state.item ? state.item.id : 0) }) }
+function refresh(id) { return busy ? answered.then(() => refresh(id)) : ask(server.rank_next, { id: id || (state && state.item ? state.item.id : 0) }) }
+
+// Somebody else sits down: what lies on the desk is not theirs, and no key may judge it in their name.
+function rename(name) {
+  taste.set("wb-annotator", name.trim() || "me");
+  state = null;
+  root.replaceChildren(el("p", { class: "rk-say", role: "status" }, "Looking for your next item …"));
+  refresh();
+}
 
 // --- judging
 
@@ -115,7 +127,7 @@ function figure(title, ...parts) { return el("span", { title }, ...parts.map((pa
 function bar() {
   const total = state.done + state.to_do;
   const box = el("input", { "aria-label": "Your name", value: judge().annotator, maxlength: 60, class: "rk-name", title: "Stored with every judgement; one name per person",
-    onchange: (e) => { taste.set("wb-annotator", e.target.value.trim() || "me"); e.target.blur(); refresh() }, onkeydown: (e) => { if (e.key === "Enter") e.target.blur() } });
+    onchange: (e) => rename(e.target.value), onkeydown: (e) => { if (e.key === "Enter") e.target.blur() } });
   return el("div", { class: "rk-bar" },
     el("span", {}, el("b", { "data-testid": "rank-done" }, String(state.done)), " ranked"),
     el("span", {}, el("b", { "data-testid": "rank-todo" }, String(state.to_do)), " to go"),

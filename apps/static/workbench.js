@@ -98,12 +98,17 @@ window.wb = (() => {
   const SELECTED = "#selected-run textarea, #selected-run input";
   const asked = (key) => new URL(location).searchParams.get(key) || "";
 
+  // A tab's button; where the window is narrow Gradio keeps the last tabs in a menu, whose buttons have a text and no name.
+  function handleOf(tab) {
+    return document.getElementById(`tab-${tab}-button`) || [...document.querySelectorAll("#tabs .overflow-dropdown button")].find((one) => one.textContent.trim().toLowerCase() === tab);
+  }
+
   // Gradio opens the first tab; the one of the address follows as soon as it is there, unless a person was quicker.
   const begun = asked("tab");
   let isSettled = !begun;
   for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, () => (isSettled = true), { capture: true, once: true });
   function begin(tries) {
-    const handle = document.getElementById(`tab-${begun}-button`) || document.getElementById("tab-overview-button");
+    const handle = handleOf(begun) || handleOf("overview");
     if (!handle || !document.querySelector(SELECTED)) return tries < 600 && setTimeout(begin, 50, tries + 1);
     if (asked("run")) select(asked("run"));
     if (!isSettled) handle.click();
@@ -130,7 +135,7 @@ window.wb = (() => {
   }
 
   function open(tab, run) {
-    const handle = document.getElementById(`tab-${tab}-button`);
+    const handle = handleOf(tab);
     if (handle) handle.click();
     if (run) select(run);
   }

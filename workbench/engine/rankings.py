@@ -14,7 +14,7 @@ from workbench import corpus, trust
 from workbench.corpus import Preference
 from workbench.engine import maths
 from workbench.engine.backbone import Backbone
-from workbench.engine.batches import pad
+from workbench.engine.batches import generator, pad
 from workbench.engine.rollout import last_scores
 from workbench.engine.stepper import Stepper
 from workbench.errors import CorpusError
@@ -42,7 +42,16 @@ def encode(backbone: Backbone, rows: Sequence[Preference], recipe: RewardRecipe)
         said = "; ".join(f"in {count} {reason}" for reason, count in why.most_common())
         raise CorpusError(f"of {len(rows)} rankings none is usable on the {'training' if not learned else 'held-out'} side ({said}): replies must differ in rank"
                           f" and fit in max_tokens {recipe.max_tokens}; rank more, or raise max_tokens")
-    return learned, kept
+    return drawn_again(learned, recipe.seed) if recipe.bootstrap else learned, kept
+
+
+def drawn_again(learned: Sequence[Ranked], seed: int) -> list[Ranked]:
+    """A bootstrap: as many prompts as there are, drawn with replacement, each with all its rankings."""
+    prompts: dict[str, list[Ranked]] = {}
+    for each in learned:
+        prompts.setdefault(corpus.prompt_key(each.source), []).append(each)
+    groups = list(prompts.values())
+    return [each for at in torch.randint(len(groups), (len(groups),), generator=generator(seed, 17)) for each in groups[int(at)]]
 
 
 def ranked(backbone: Backbone, row: Preference, longest: int) -> Ranked | str:

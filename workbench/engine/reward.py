@@ -109,8 +109,9 @@ def settle(task: Task) -> Step:
     mean, spread = calibrate(backbone, task.prompts, recipe)
     numbers = {"raw_mean": mean, "raw_sd": spread} | probed
     task.summary |= found | numbers
+    few = f"; no learning curve: a half of {len(task.learned)} rankings says nothing" if recipe.curve and not task.smaller else ""
     return Step(task.steps + 1, task.total, numbers | (point(task.learned, found) if task.smaller else {}), summary=dict(task.summary), held_out=seen,
-                note="calibrated: the SFT policy's replies score 0 on average, with a spread of 1", state=kept_as(task, task.steps + 1), is_checkpoint=bool(task.smaller))
+                note=f"calibrated: the SFT policy's replies score 0 on average, with a spread of 1{few}", state=kept_as(task, task.steps + 1), is_checkpoint=bool(task.smaller))
 
 
 def curve(task: Task, done: int) -> Iterator[Step]:
