@@ -57,6 +57,7 @@ class Form:
             return gr.Dropdown(list(meta["choices"]), value=default, filterable=False, **shared)
         if meta["kind"]:
             found = self.choices(knob)
+            default = lately(self.lab, default) if meta["kind"] == "corpus:prompts" else default
             return gr.Dropdown(found, value=self.chosen(knob, default, found), multiselect=is_many(knob),
                                allow_custom_value=meta["kind"] in FREE, **shared)
         return gr.Textbox(default or "", **shared)
@@ -126,6 +127,13 @@ class Form:
         free = free_bytes()
         hint = "" if needed < free else " It may not fit: lower micro_batch or the number of tokens."
         return f"About {needed / 1e9:.1f} GB of memory at its peak; {free / 1e9:.0f} GB are free.{hint}"
+
+
+def lately(lab: Lab, default: str) -> str:
+    """The prompts that this lab's newest run used, or those of the pack that it imitates."""
+    there = lab.corpora("prompts")
+    used = (getattr(recipe, "prompts", "") or getattr(recipe, "corpus", "") for recipe in (lab.recipe(run.id) for run in reversed(lab.list_runs())))
+    return next((name for name in used if name in there), default)
 
 
 def lacking(stage: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from apps import agreement, feedback
+from apps.forms import lately
 from apps.page import STATIC, Page, panel, public, told
 from apps.ranking import Desk
 from workbench import supply
@@ -44,7 +45,7 @@ def from_adapters(lab: Lab, page: Page) -> None:
     """Asks for replies; the simulated annotator is there for the impatient."""
     with gr.Row(equal_height=True):
         adapters = gr.Dropdown(choices(lab), value=newest(lab), multiselect=True, label="Who answers", elem_id="rank-adapters")
-        prompts = gr.Dropdown(lab.corpora("prompts"), value=DEFAULTS["prompts"], label="Prompts")
+        prompts = gr.Dropdown(lab.corpora("prompts"), value=lately(lab, DEFAULTS["prompts"]), label="Prompts")
         count = gr.Number(DEFAULTS["count"], label="How many prompts", precision=0, minimum=1)
         k = gr.Slider(2, 8, DEFAULTS["k"], step=1, label="Replies per prompt")
     ahead = gr.Checkbox(True, label=f"Write on by itself when fewer than {supply.FEW} are left, so that nobody waits", elem_id="rank-ahead")
@@ -66,7 +67,7 @@ def from_adapters(lab: Lab, page: Page) -> None:
     write.click(told(begin), [adapters, prompts, count, k, ahead], told_what, show_progress="hidden")
     both.click(lambda: sft_against_ppo(lab), None, adapters, show_progress="hidden")
     simulate.click(told(rank_rest), None, told_what).then(None, js=LOOK_AGAIN, show_progress="hidden")
-    page.fresh("preferences", lambda: (gr.Dropdown(choices(lab), value=newest(lab)), gr.Dropdown(lab.corpora("prompts"))), [adapters, prompts])
+    page.fresh("preferences", lambda: (gr.Dropdown(choices(lab), value=newest(lab)), gr.Dropdown(lab.corpora("prompts"), value=lately(lab, DEFAULTS["prompts"]))), [adapters, prompts])
 
 
 def from_corpus(lab: Lab, page: Page) -> None:

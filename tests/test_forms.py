@@ -119,3 +119,11 @@ def test_copy_as_python_makes_the_same_recipe(lab: Lab) -> None:
 
 def test_a_message_shows_a_value_as_it_is() -> None:
     assert forms.plain("<img src=x> [a](b) *c*") == r"\<img src=x\> \[a\]\(b\) \*c\*"
+
+
+def test_prompts_default_to_what_this_lab_used_last(lab: Lab) -> None:
+    assert forms.lately(lab, "customer-service") == "customer-service"
+    lab.store.add_run("sft", SftRecipe(corpus="creative-writing").to_json(), 1)
+    assert forms.lately(lab, "customer-service") == "creative-writing", "the pack that it imitates"
+    lab.store.add_run("ppo", PpoRecipe(sft="sft-1", reward="reward-1", prompts="code-helper").to_json(), 1)
+    assert forms.lately(lab, "customer-service") == "code-helper"
