@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ class LabHost:
 
     def __init__(self, lab: Path, sft: str, reward: str, steps: int) -> None:
         self.lab, self.store = lab, Store(lab / "lab.db")
-        self.recipe = PpoRecipe(sft=sft, reward=reward, steps=steps, sample_every=100_000)
+        self.recipe = PpoRecipe(sft=sft, reward=reward, steps=steps, sample_every=100_000, look_replies=1)  # no rule reads what looks find
         self.backbone = Backbone(root_model(self.store, sft))
 
     def run(self, case: Any, seed: int) -> tuple[Recipe, Iterator[Step], dict[str, Any]]:
@@ -33,5 +35,8 @@ class LabHost:
 
     def steps(self, recipe: Recipe, case: Any) -> Iterator[Step]:
         steps = stages.begin(recipe, self.backbone, self.lab)  # what a case breaks is the learning, not the loading
+        begun = time.perf_counter()
         with case.breaks(self.backbone):
-            yield from steps
+            for step in steps:
+                print(f"{case.name}, seed {recipe.seed}: step {step.index} of {recipe.steps}, {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+                yield step

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,23 +108,30 @@ class Visit:
         self.page.locator("#run-bar").get_by_role("button", name=button, exact=True).click()
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab]]:
-    """The app as a person starts it, on a fresh lab; the address as it prints it."""
+@contextmanager
+def serving(lab: Lab, *program: str) -> Iterator[str]:
+    """The app as a person starts it; gives the address as it prints it."""
     from apps.serve import free_port
 
-    lab = Lab(tmp_path_factory.mktemp("browser") / "lab")
     variables = {**os.environ, "WORKBENCH_IDLE_SECONDS": "5", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "workbench", "app", "--lab", str(lab.home), "--port", str(free_port()), "--no-fetch"]
+    command = [sys.executable, *(program or ("-m", "workbench")), "app", "--lab", str(lab.home), "--port", str(free_port()), "--no-fetch"]
     app = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         said = next((line for line in app.stdout if line.startswith("Open ")), "")
         assert said, "the app ended before it told its address"
-        yield said.removeprefix("Open ").strip(), lab
+        yield said.removeprefix("Open ").strip()
     finally:
         os.killpg(app.pid, signal.SIGTERM)
         app.wait(10)
         end_worker(lab)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Lab]]:
+    """The app on a fresh lab."""
+    lab = Lab(tmp_path_factory.mktemp("browser") / "lab")
+    with serving(lab) as url:
+        yield url, lab
 
 
 def end_worker(lab: Lab) -> None:
@@ -131,10 +139,9 @@ def end_worker(lab: Lab) -> None:
         os.kill(worker_pid(lab), signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
-def visit(address: tuple[str, Lab]) -> Iterator[Visit]:
+@contextmanager
+def visiting(url: str, lab: Lab) -> Iterator[Visit]:
     """A browser on the app that takes down every console error and every request to another host."""
-    url, lab = address
     home = url.split("?")[0]
     expect.set_options(timeout=SECONDS * 1000)
     with playwright.sync_playwright() as play:
@@ -148,6 +155,12 @@ def visit(address: tuple[str, Lab]) -> Iterator[Visit]:
         until(lambda: answers(page, url))
         yield found
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def visit(address: tuple[str, Lab]) -> Iterator[Visit]:
+    with visiting(*address) as found:
+        yield found
 
 
 def answers(page: playwright.Page, url: str) -> bool:

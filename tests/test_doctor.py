@@ -53,6 +53,7 @@ CASES = [
     ("ppo", "D-22", {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9 - 0.03 * (t - 15)) + 0.02 * wave(t)},
      {"gold": lambda t: 1.0 + (0.06 * t if t < 15 else 0.9) + 0.05 * wave(t)}),  # it rose, and fell; it rose, and stays
     ("ppo", "D-20", {"kl_seq": lambda t: 1.0 * (t - 1)}, {"kl_seq": lambda t: 0.5 * (t - 1)}),
+    ("ppo", "D-21", {"kl_seq": lambda t: -1.2 if t == 5 else 0.1}, {"kl_seq": lambda t: -1.2 if t == 5 else 0.1, "kl_se": 0.8}),
     ("ppo", "D-21", {"kl_seq": lambda t: 0.0 if t == 1 else -0.7}, {"kl_seq": lambda t: -0.3 if t == 5 else 0.1 * (t - 1)}),
     ("ppo", "D-26", {"entropy": lambda t: 1.2 * 0.85**t, "surprise": lambda t: 1.2 * 0.85**t}, {"entropy": lambda t: 1.2 - 0.02 * t}),
     ("ppo", "D-26", {"same_replies": after(20, 0.7, 0.0)}, {"same_replies": 0.3}),
@@ -200,6 +201,13 @@ def test_exact_arithmetic_is_held_to_a_finer_measure() -> None:
     slightly = trace("ppo", 3, generation_mismatch=0.01)
     assert doctor.examine("ppo", RECIPES["ppo"], slightly) == []
     assert doctor.examine("ppo", RECIPES["ppo"].replace(precision="fp32"), slightly)[0].rule == "D-02"
+
+
+@pytest.mark.parametrize(("reward", "is_held"), [("reward-1", True), ("min(reward-1, reward-2)", True), ("0.5*reward-1 + 0.5*reward-2", True),
+                                                 ("reward-1 + rule:customer-service", False), ("rule:code-helper", False), ("8*reward-1", False)])
+def test_only_what_reward_models_alone_say_is_held_to_their_scale(reward: str, is_held: bool) -> None:
+    found = doctor.examine("ppo", RECIPES["ppo"].replace(reward=reward), trace("ppo", 3, score=4.0))
+    assert [each.rule for each in found] == ["D-54"] * is_held
 
 
 def test_the_last_steps_of_a_run_alone_raise_no_false_start() -> None:

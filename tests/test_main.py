@@ -173,8 +173,8 @@ def test_demo_waits_and_prints_the_table(say, lab, monkeypatch):
 
     monkeypatch.setattr(Lab, "wait", done)
     code, out, _ = say("demo", "--seed", "3", "--set", "ppo.steps=9")
-    assert code == 0 and "ppo-1 against sft-1 on 64 held-out prompts" in out
-    assert "75% (63% to 84%)" in out and "3.20" in out and "inf" not in out and "judge is simulated" in out
+    assert code == 0 and "ppo-1 is preferred to sft-1 on 75% of 64 held-out prompts (95% interval 63% to 84%)" in out
+    assert "3.20" in out and "inf" not in out and "Judged by a simulated annotator" in out
     assert lab.recipe("ppo-1").steps == 9 and lab.recipe("ppo-1").seed == 3
     told = json.loads(say("demo", "--json")[1])
     assert [run["stage"] for run in told["runs"]] == ["sft", "replies", "reward", "ppo", "evaluate"]

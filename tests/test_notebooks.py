@@ -10,6 +10,7 @@ import nbformat
 import pandas
 import pytest
 
+from benchmarks.notebook import said, with_preset
 from workbench.live import CURVES
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -38,8 +39,7 @@ def outputs(notebook: nbformat.NotebookNode, id: str) -> list[nbformat.NotebookN
 
 
 def text(notebook: nbformat.NotebookNode, id: str) -> str:
-    """What a cell printed, then what its last line showed; warnings of libraries are left out."""
-    return "".join(each.get("text") or each.data["text/plain"] for each in outputs(notebook, id) if each.get("name") != "stderr")
+    return said(next(cell for cell in notebook.cells if cell.id == id))
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=stem)
@@ -71,9 +71,7 @@ def test_on_a_fresh_lab_a_later_notebook_says_where_to_begin(file, home, monkeyp
 
 def small(file: Path, model: str) -> nbformat.NotebookNode:
     """A notebook with small knobs, and with the blanks filled in."""
-    notebook = read(file)
-    [at] = [place for place, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
-    notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(SMALL[file.stem].format(model=model)))
+    notebook = with_preset(read(file), SMALL[file.stem].format(model=model))
     for cell in notebook.cells:
         for blank, filled in BY_HAND.items():
             cell.source = cell.source.replace(blank, filled)

@@ -54,3 +54,10 @@ def test_a_changed_knob_is_a_thin_line_with_a_label_on_every_chart() -> None:
     assert {(shape.x0, shape.x1) for shape in marked.layout.shapes} == {(2, 2)}
     assert [note.text for note in marked.layout.annotations].count("kl_weight 0.1") == len(charts)
     assert not plots.figure("ppo", frame[[]], marks={2: "kl_weight 0.1"}).layout.shapes
+
+
+def test_a_chart_of_several_curves_names_them_in_their_colours() -> None:
+    frame = pandas.DataFrame({"score": [0.1, 0.2], "reward": [0.0, 0.1], "reply_tokens": [20.0, 21.0]}, index=[1, 2])
+    titles = {note.text for note in plots.figure("ppo", frame).layout.annotations}
+    [several] = [each for each in titles if each.startswith("Reward<br>")]
+    assert several.count("<span") == 2 and ">Score<" in several and "Reply length" in titles

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from workbench import Lab, PpoRecipe, SftRecipe
+from workbench import EvaluateRecipe, Lab, PpoRecipe, SftRecipe
 from workbench.errors import LabError, NotFound
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -32,6 +32,16 @@ def test_a_run_is_told_with_its_knobs_lineage_samples_and_environment(lab):
     for words in ("ppo-1", "from sft-1", "kl_weight", "0.2", "Oat milk?", "step 1", "step 3", "Environment", "torch", "The score went from"):
         assert words in told, words
     assert "Plotly.newPlot" in told
+
+
+def test_a_compared_policy_is_told_with_its_drift_and_what_it_cost_elsewhere(lab):
+    assert "Alignment tax" not in lab.report_text("ppo-1")
+    held = lab.store.add_run("evaluate", EvaluateRecipe(a="ppo-1", b="sft-1").to_json(), 1)
+    lab.store.set_state("ppo-1", "done", ("queued",))
+    lab.store.set_state(held.id, "done", ("queued",))
+    lab.store.summarise(held.id, {"a": "ppo-1", "b": "sft-1", "kl_seq": 6.5, "perplexity_a": 55.0, "perplexity_b": 50.0})
+    told = lab.report_text("ppo-1")
+    assert "6.5 nats per reply" in told and "+10.0%" in told
 
 
 def test_what_a_model_wrote_is_escaped(lab):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -266,6 +268,39 @@ def test_a_change_survives_kill_9_of_a_real_worker(lab, monkeypatch):
     lab.ensure_worker()
     lab.wait(whole.id, lambda run: None)
     assert weights(lab, name) == weights(lab, whole.id) and curves(lab, name) == curves(lab, whole.id)
+
+
+# A worker of its own process; a person changes two knobs before step 6, and it is killed when they are stamped and the step has not begun.
+KILLED_BETWEEN = """
+import os, signal
+from workbench.engine import worker
+from workbench.lab import Lab
+real = worker.Worker.turned
+def turned(self, run, recipe, step):
+    if step == 6:
+        Lab(self.home).change(run.id, kl_weight=0.5, lr=1e-3)
+    found = real(self, run, recipe, step)
+    if step == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+worker.Worker.turned = turned
+worker.main()
+"""
+
+
+def test_kill_9_of_a_process_between_a_change_and_its_step_loses_neither(here):
+    name = here.start(recipe()).id
+    died = subprocess.run([sys.executable, "-c", KILLED_BETWEEN, here.home], env={**os.environ, "WORKBENCH_IDLE_SECONDS": "1"}, check=False, timeout=300)
+    assert died.returncode == -signal.SIGKILL
+    here.store.sweep("killed")
+    lost = here.store.run(name)
+    assert (lost.state, lost.step, [(c.knob, c.step) for c in changes.of(here.store, name)]) == ("lost", 5, [("kl_weight", 6), ("lr", 6)])
+    here.resume(name)
+    carried_out(here, name)
+    whole = here.start(recipe())
+    changes.add(here.store, whole.id, {"kl_weight": (0.05, 0.5), "lr": (2e-4, 1e-3)}, step=6)
+    carried_out(here, whole.id)
+    assert curves(here, name) == curves(here, whole.id) and weights(here, name) == weights(here, whole.id)
 
 
 def test_folders_of_checkpoints_are_whole_or_not_there(tmp_path: Path):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from workbench import bundled, doctor, progress
+from workbench import bundled, doctor, progress, results
 from workbench.errors import LabError, ModelError, RecipeError
 from workbench.lab import Lab
 from workbench.recipes import DEFAULT_MODEL, RECIPES, Recipe, kind_of
@@ -208,36 +208,12 @@ def varied(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def print_comparison(lab: Lab, run: Run) -> None:
-    """The table of a held-out comparison; figures that were not measured are left out."""
-    found = run.summary
-    if run.stage != "evaluate" or not found:
-        return
-    recipe = lab.recipe(run.id)
-    a, b = str(found.get("a", "a")), str(found.get("b", "b"))
-    print(f"\n{a} against {b}" + (f" on {found['n']} held-out prompts" if found.get("n") else ""))
-    print_table([("", a, b), *comparison_lines(found)])
-    if getattr(recipe, "annotator", "") == "simulated":
-        print("The judge is simulated: the pack's scoring rule, which stands in for a person. These are not human judgements.")
-
-
-def comparison_lines(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    def figure(key: str, form: str) -> str:
-        value = found.get(key)
-        return format(value, form) if isinstance(value, (int, float)) and math.isfinite(value) else ""
-
-    lines = []
-    if rate := figure("win_rate", ".0%"):
-        span = f" ({figure('low', '.0%')} to {figure('high', '.0%')})" if figure("low", "") and figure("high", "") else ""
-        lines.append(("win rate (95 % interval)", rate + span, format(1 - found["win_rate"], ".0%")))
-    lines += [
-        ("score by the rule", figure("gold_a", ".3f"), figure("gold_b", ".3f")),
-        ("  spread", "", figure("gold_sd_b", ".3f")),
-        ("  gain, in spreads", figure("gold_gain_sd", "+.2f"), ""),
-        ("drift (KL, nats per reply)", figure("kl_seq", ".2f"), ""),
-        ("tokens per reply", figure("reply_tokens_a", ".1f"), figure("reply_tokens_b", ".1f")),
-        ("perplexity of other text", figure("perplexity_a", ".2f"), figure("perplexity_b", ".2f")),
-    ]
-    return [line for line in lines if line[1] or line[2]]
+    """What a held-out comparison found, in the words of the page; figures that were not measured are left out."""
+    found = results.read(run, lab.recipe(run.id)) if run.stage == "evaluate" else None
+    if found:
+        print(f"\n{found['verdict']}")
+        print_table([found["heads"], *found["rows"]])
+        print(found["judge"])
 
 
 # --- talking

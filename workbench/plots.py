@@ -99,7 +99,7 @@ def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | N
 
     charts = [c for c in CHARTS.get(stage, []) if any(key in frame for key in c.keys)]
     rows = max(1, (len(charts) + 1) // 2)
-    shown = make_subplots(rows=rows, cols=2, subplot_titles=[c.title for c in charts], vertical_spacing=0.28 / rows)
+    shown = make_subplots(rows=rows, cols=2, subplot_titles=[headed(c, frame) for c in charts], vertical_spacing=0.28 / rows)
     for place, chart in enumerate(charts):
         for key in (k for k in chart.keys if k in frame):
             values = frame[key].dropna()
@@ -115,6 +115,13 @@ def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | N
                         font={"color": "#6b7685"})
     shown.update_xaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False).update_yaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False)
     return shown
+
+
+def headed(chart: Chart, frame: Any) -> str:
+    """A chart's title; where it has several curves, their names in their colours follow: one legend for all charts would mix them up."""
+    drawn = [key for key in chart.keys if key in frame]
+    names = [f'<span style="font-size:11px;color:{rgba(colour(key, chart.keys))}">{METRICS[key].title}</span>' for key in drawn]
+    return chart.title + ("<br>" + ", ".join(names) if len(names) > 1 else "")
 
 
 def rgba(hexes: str) -> str:

@@ -43,6 +43,7 @@ class Part:
     grounds: Sequence[str] = ()
     changes: Sequence[Change] = ()
     marks: Mapping[int, str] = field(default_factory=dict)
+    rung: Any = None  # the model's place on the ladder, where the run left one
 
 
 def page(title: str, parts: Sequence[Part], home: str) -> str:
@@ -103,8 +104,17 @@ def outcome(part: Part) -> str:
         found = results.read(part.run, part.recipe)
         return f"<h3>{text(found['verdict'])}</h3>{table(found['heads'], found['rows'])}<p class=soft>{text(found['judge'])}</p>" if found else ""
     told = [[plots.METRICS[key].title, f"{value:.3g} {plots.METRICS[key].unit}".strip(), plots.METRICS[key].help]
-            for key, value in part.run.summary.items() if key in plots.METRICS and isinstance(value, int | float)]
+            for key, value in part.run.summary.items() if key in plots.METRICS and isinstance(value, int | float)] + drift(part)
     return f"<h3>What it ended with</h3>{table(['', '', ''], told)}" if told else ""
+
+
+def drift(part: Part) -> list[list[str]]:
+    """How far a policy went from its SFT model, on prompts it never practised on, and what that cost elsewhere; once both were compared."""
+    if part.run.stage != "ppo" or part.rung is None:
+        return []
+    told = [("Drift from the SFT model", part.rung.kl_seq, "{:.3g} nats per reply", "KL on held-out prompts; at 0 it speaks as the SFT model does."),
+            ("Alignment tax", part.rung.tax, "{:+.1%}", "Change of the perplexity of plain text outside the domain; above +10 % it forgets.")]
+    return [[title, form.format(value), about] for title, value, form, about in told if value is not None]
 
 
 def charts(part: Part) -> str:

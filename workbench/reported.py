@@ -83,10 +83,11 @@ class Reported:
             there = ", ".join(str(number) for number in sorted({run.round for run in self.list_runs()}))
             raise NotFound(f"no run belongs to round {what}; there are: {there or 'none yet'}")
         title = f"Run {what}" if isinstance(what, str) else f"Round {what}"
-        return report.page(title, [self._part(run) for run in runs], self.home.name)
+        rungs = {each.adapter: each for each in self.ladder()}
+        return report.page(title, [self._part(run, rungs.get(run.id)) for run in runs], self.home.name)
 
-    def _part(self, run: Run) -> report.Part:
+    def _part(self, run: Run, rung: rounds.Rung | None) -> report.Part:
         recipe, changed, found = self.recipe(run.id), changes.of(self.store, run.id), self.doctor(run.id)
         return report.Part(
             run=run, recipe=recipe, needs=recipe.needs(), metrics=self.metrics(run.id), samples=self.store.samples(run.id),
-            findings=found, grounds=self.grounds(run.id, found), changes=changed, marks=course.marks(changed))
+            findings=found, grounds=self.grounds(run.id, found), changes=changed, marks=course.marks(changed), rung=rung)

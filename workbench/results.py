@@ -56,6 +56,7 @@ def rows(found: Mapping[str, Any]) -> list[list[str]]:
     if found.get("win_rate") is not None:
         told.append(["Preferred", f"{found['win_rate']:.0%}", f"{1 - found['win_rate']:.0%}"])
     tell("Scoring rule, mean", "{:.2f}", "gold_a", "gold_b")
+    tell("Scoring rule, spread (sd)", "{:.2f}", "gold_sd_a", "gold_sd_b")
     tell("Scoring rule, gain in spreads of the second", "{:+.2f}", "gold_gain_sd")
     tell("Drift from the second (KL, nats per reply)", "{:.2f}", "kl_seq")
     tell("Reply length (tokens)", "{:.1f}", "reply_tokens_a", "reply_tokens_b")

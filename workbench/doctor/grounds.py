@@ -19,7 +19,7 @@ def grounds(stage: str, rows: Iterable[Row], findings: Sequence[Finding] = ()) -
 
 def ppo(trace: Trace) -> Iterator[str]:
     if trace.has("score"):
-        yield f"The score {course(trace, 'score')}; the SFT model's replies score 0 on average."
+        yield f"The score {course(trace, 'score')}; the replies of the first step are the SFT model's."
     if trace.has("gold"):
         yield f"The held-out rule, which PPO never sees, {course(trace, 'gold')}."
     if trace.has("kl_seq"):

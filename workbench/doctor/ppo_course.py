@@ -50,9 +50,9 @@ def too_far(case: Case) -> Sign | None:
 
 def below_zero(case: Case) -> Sign | None:
     errors, rows = dict(case.trace.points("kl_se")), case.trace.points("kl_seq")
-    low = [step for step, kl in rows if kl < -1.0 or (kl < -0.02 and kl < -2.5 * errors.get(step, 0.0))]
+    low = [step for step, kl in rows if kl < min(-0.02, -2.5 * errors.get(step, 0.0))]
     twice = [step for step in low if step + 1 in low]
-    deep = [step for step, kl in rows if kl < -1.0]
+    deep = [step for step in low if dict(rows)[step] < -1.0]
     if not twice and not deep:
         return None
     since = min(twice + deep)
@@ -177,7 +177,7 @@ RULES = (
                  "the text is usually no longer the language SFT taught. Scores there say little, since the reward model has seen nothing like it.",
          advice="Lower the learning rate and make drift dearer; the price alone does not shrink the steps.",
          changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0)}, explains=("D-26", "D-27")),
-    Rule(id="D-21", title="The drift is below zero", severity="warn", sees=below_zero, is_heuristic=False,
+    Rule(id="D-21", title="The drift is below zero", severity="warn", sees=below_zero,
          meaning="Drift is a distance and cannot be negative on average; single steps dip below zero by chance, but not this far. The replies are not pure samples "
                  "of the policy, or padding is counted.",
          advice="Look for sampling settings (top-k, top-p, a minimum length) and dropout; no knob of the recipe mends this."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import fmean, stdev
 
+from workbench import rewards
 from workbench.doctor.reward import doubt_of
 from workbench.doctor.rule import Case, Rule, Sign, at_least, either, to
 from workbench.doctor.shared import NO_GRADIENT, no_gradient
@@ -71,9 +72,15 @@ def says_the_same_of_all(case: Case) -> Sign | None:
     return Sign(1, {"score_sd": spread, "score": case.trace.at_start("score") or 0.0})
 
 
+def is_calibrated(reward: str) -> bool:
+    """Whether a reward is on the scale of reward models; rules, functions and lengths have the scale they have."""
+    terms = rewards.parse(reward)
+    return all(term.kind in ("run", *rewards.ENSEMBLES) for term in terms) and sum(abs(term.weight) for term in terms) <= 1
+
+
 def off_the_scale(case: Case) -> Sign | None:
     score = case.trace.at_start("score")
-    return Sign(1, {"score": score}) if score is not None and abs(score) > 3 else None
+    return Sign(1, {"score": score}) if score is not None and abs(score) > 3 and is_calibrated(case.recipe.reward) else None
 
 
 def judge_knows_nothing(case: Case) -> Sign | None:
@@ -159,7 +166,7 @@ RULES = (
     Rule(id="D-10", title="The reward model likes silence", severity="info", sees=judge_likes_silence,
          meaning="On many held-out prompts the reward model scored an empty reply as high as the best one. The policy may learn that saying nothing pays.",
          advice="Rank some very short or empty replies low and train the reward model again; meanwhile watch the length of replies.", explains=("D-24",)),
-    Rule(id="D-54", title="The scores are off their scale", severity="warn", sees=off_the_scale, is_heuristic=False,
+    Rule(id="D-54", title="The scores are off their scale", severity="warn", sees=off_the_scale,
          meaning="The SFT model's replies should score 0 on average with a spread of 1, and these are more than three spreads away. The reward model was "
                  "calibrated on other replies: another SFT run, other prompts, another length or temperature.",
          advice="Train the reward model with the SFT run, prompts, reply_tokens and temperature that PPO uses.", explains=("D-34",)),
