@@ -1,13 +1,20 @@
-"""A progress bar for a run, in a terminal or a notebook: a view of the run's row."""
+"""A progress bar for a run, in a terminal or a notebook, and a line now and then in a log: a view of the run's row."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 
 from workbench.records import Run
 
-
 WORTH_A_BAR_SECONDS = 2.0
+LINE_SECONDS = 30.0  # between two lines in a log
+
+
+def can_redraw() -> bool:
+    """Whether a bar can be drawn over itself: in a terminal or a notebook, not in a file or a pipe."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def clock(seconds: float) -> str:
@@ -25,10 +32,10 @@ def line(run: Run) -> str:
 
 
 def counter(what: str) -> Callable[[int, int], None]:
-    """A function that draws (done, all) with the time to go, once that has taken two seconds; it writes to the standard error."""
+    """A function that draws (done, all) with the time to go, once that has taken two seconds; on the standard error, if that can be redrawn."""
     from tqdm.auto import tqdm
 
-    shown = tqdm(desc=what, total=0, delay=WORTH_A_BAR_SECONDS, leave=False)
+    shown = tqdm(desc=what, total=0, delay=WORTH_A_BAR_SECONDS, leave=False, disable=not can_redraw())
 
     def draw(done: int, total: int) -> None:
         shown.total = total
@@ -40,7 +47,9 @@ def counter(what: str) -> Callable[[int, int], None]:
 
 
 def bar(name: str) -> Callable[[Run], None]:
-    """A function that draws each snapshot of a run."""
+    """A function that draws each snapshot of a run; into a log it writes a line now and then."""
+    if not can_redraw():
+        return lines()
     from tqdm.auto import tqdm
 
     shown = tqdm(desc=name, total=None, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {postfix}")
@@ -54,3 +63,16 @@ def bar(name: str) -> Callable[[Run], None]:
             shown.close()
 
     return draw
+
+
+def lines(now: Callable[[], float] = time.monotonic) -> Callable[[Run], None]:
+    """A function that writes a snapshot of a run to the standard error: when its state changes, else every half minute."""
+    state, written = "", 0.0
+
+    def write(run: Run) -> None:
+        nonlocal state, written
+        if run.state != state or now() - written >= LINE_SECONDS:
+            state, written = run.state, now()
+            print(line(run), file=sys.stderr, flush=True)
+
+    return write
