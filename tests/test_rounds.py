@@ -101,6 +101,16 @@ def test_replies_that_grow_alike_are_warned_of(lab):
     assert "grew alike" in lab.rounds()[0].warnings[0]
 
 
+def test_replies_that_lose_their_variety_round_by_round_are_warned_of(lab):
+    sft, reward, first = chain(lab)
+    second, elsewhere = (done(lab, PpoRecipe(sft=sft, reward=reward, **more)) for more in ({}, {"prompts": "code-helper"}))
+    for ppo, course in ((first, (0.9, 0.7)), (second, (0.7, 0.55)), (elsewhere, (0.7, 0.55))):
+        for step, value in enumerate(course, start=1):
+            lab.store.log(ppo, step, 2, {"distinct2": value})
+    told = [warning for each in lab.rounds() for warning in each.warnings]
+    assert told == [f"{second}'s replies grew alike: 55% of the pairs of tokens are distinct, 90% were at the start of {first}"]
+
+
 def test_a_comparison_belongs_to_the_round_of_the_model_it_judges(lab):
     sft, _, ppo = chain(lab)
     assert lab.round == 2

@@ -105,14 +105,25 @@ def rounds(store: Store) -> list[Round]:
 
 
 def watch(store: Store, run: Run) -> list[str]:
-    """Signs of collapse that one run alone shows: learning from model-written text, and replies that grow alike."""
+    """Signs of collapse: learning from model-written text, and replies that grow alike, within the run or since the first round."""
     told = []
     written = {entry.name for entry in store.corpora() if entry.notes.startswith(BY_MODEL)}
     learned = getattr(checks.recipe_of(run), "corpus", "")
     if run.stage == "sft" and learned in written:
         told.append(f"{run.id} imitates {learned}, which a model wrote: mix in what people wrote, or rounds feed on themselves")
     if run.stage == "ppo":
-        found = curves.outermost(store, run.id, "distinct2")
-        if found and found[1] < FEW_WORDS * found[0]:
-            told.append(f"{run.id}'s replies grew alike: {found[1]:.0%} of the pairs of tokens are distinct, {found[0]:.0%} were at its start")
+        told += grew_alike(store, run)
     return told
+
+
+def grew_alike(store: Store, run: Run) -> list[str]:
+    """Whether replies lost their variety, beside the run's own start or that of the first PPO run on the same prompts, whichever was more varied."""
+    found, asked = curves.outermost(store, run.id, "distinct2"), getattr(checks.recipe_of(run), "prompts", "")
+    if not found:
+        return []
+    first = next(each for each in store.runs() if each.stage == "ppo" and getattr(checks.recipe_of(each), "prompts", "") == asked)
+    origin = curves.outermost(store, first.id, "distinct2") if first.id != run.id else None
+    start, since = max((found[0], "its start"), (origin[0], f"the start of {first.id}")) if origin else (found[0], "its start")
+    if found[1] >= FEW_WORDS * start:
+        return []
+    return [f"{run.id}'s replies grew alike: {found[1]:.0%} of the pairs of tokens are distinct, {start:.0%} were at {since}"]
