@@ -105,13 +105,14 @@ def rewarding(judge: Callable[[Sequence[Sequence[int]], Tensor], Tensor]) -> Cal
 
 @contextmanager
 def length_reward(backbone: Backbone) -> Iterator[None]:
-    """Length, calibrated once on the first replies as a reward model is on SFT's."""
+    """Length, calibrated once on the first batch of replies as a reward model is on SFT's; what is scored one by one before has no spread."""
     scale: list[Tensor] = []
 
     def judge(replies: Sequence[Sequence[int]], score: Tensor) -> Tensor:
         lengths = torch.tensor([float(len(reply)) for reply in replies], device=score.device)
-        scale.extend([lengths.mean(), lengths.std()] if not scale else [])
-        return (lengths - scale[0]) / scale[1]
+        if not scale and len(lengths) > 1:
+            scale.extend([lengths.mean(), lengths.std()])
+        return (lengths - scale[0]) / scale[1] if scale else torch.zeros_like(lengths)
 
     with rewarding(judge)(backbone):
         yield

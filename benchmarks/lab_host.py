@@ -24,7 +24,7 @@ class LabHost:
 
     def __init__(self, lab: Path, sft: str, reward: str, steps: int) -> None:
         self.lab, self.store = lab, Store(lab / "lab.db")
-        self.recipe = PpoRecipe(sft=sft, reward=reward, steps=steps, sample_every=100_000, look_replies=1)  # no rule reads what looks find
+        self.recipe = PpoRecipe(sft=sft, reward=reward, steps=steps, sample_every=100_000, look_replies=1)  # too few looks for the rules that read them
         self.backbone = Backbone(root_model(self.store, sft))
 
     def run(self, case: Any, seed: int) -> tuple[Recipe, Iterator[Step], dict[str, Any]]:

@@ -113,6 +113,7 @@ def test_two_people_rank_twenty_prompts_each_with_keys_alone_and_no_vote_is_lost
         theirs, mine = bob.rank(chance), ada.rank(chance)  # the second vote leaves while the first is on its way
         ada.sees_another(mine)
         bob.sees_another(theirs)
+        assert all(judge.stored(visit.lab) == judge.voted for judge in (ada, bob)), "a vote is on disk before the next item appears"
         if len(ada.voted) == 9 and visit.page.evaluate("!window.undone"):
             visit.page.evaluate("window.undone = true")
             ada.take_back()

@@ -67,6 +67,9 @@ CASES = [
     ("ppo", "D-28", {"explained_variance": -0.2, "value_loss": after(20, 2.0, 0.2)}, {"value_loss": after(20, 2.0, 0.2)}),
     ("ppo", "D-28", {"value_clipfrac": 0.7}, {"value_clipfrac": lambda t: 0.7 if t < 8 else 0.4}),
     ("ppo", "D-33", {"grad_norm": lambda t: 30.0 if t in (20, 25, 30) else 1.0}, {"grad_norm": lambda t: 5.0 if t in (20, 25, 30) else 1.0}),
+    ("ppo", "D-35", {"text_perplexity": lambda t: 50 + 0.6 * t}, {"text_perplexity": lambda t: 80.0 if t == 20 else 52.0}),
+    ("ppo", "D-35", {"text_perplexity": lambda t: 50 + 0.2 * t}, {"text_perplexity": lambda t: 50 + 0.2 * t}),  # a hint only
+    ("ppo", "D-36", {"refusal_rate": after(10, 0.25, 0.0)}, {"refusal_rate": after(30, 0.25, 0.0)}),
     ("ppo", "D-29", {"score": lambda t: 0.15 * wave(t)}, {"score": lambda t: 0.05 * t + 0.15 * wave(t)}),
     ("ppo", "D-37", {"seconds_generate": 60.0}, {"seconds_generate": 15.0}),
     ("sft", "D-47", {"ends_trained": 0.0}, {"ends_trained": 0.9}),

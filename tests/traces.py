@@ -43,7 +43,7 @@ LOOKS: dict[str, dict[str, Value]] = {  # logged at the first step and every ten
         "eval_accuracy": lambda t: min(0.75, 0.5 + 0.01 * t), "eval_accuracy_low": lambda t: min(0.62, 0.35 + 0.01 * t), "eval_accuracy_high": 0.9,
         "eval_loss": lambda t: 0.69 - 0.004 * t, "eval_ece": 0.06, "longer_wins": 0.52, "length_score": 0.1,
     },
-    "ppo": {},
+    "ppo": {"text_perplexity": lambda t: 55 + 0.02 * t, "refusal_rate": lambda t: 0.125 if t == 10 else 0.0},
 }
 LAST: dict[str, dict[str, Value]] = {"sft": {}, "reward": {"raw_sd": 1.1, "raw_mean": 0.2, "beats_empty": 0.97, "beats_padding": 0.9, "beats_flattery": 0.8}, "ppo": {}}
 FIRST_ONLY = {"score_gap", "frozen_moved"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.doctor.ppo_looks import ENOUGH, FOOLED, gold_rises
+from workbench.doctor.ppo_looks import ENOUGH, FOOLED, FORGETS, REFUSES, gold_rises
 from workbench.doctor.rule import Case, Rule, Sign, at_least, at_most, either, times
 from workbench.doctor.shared import GRADIENT_LEAPS, NOT_FINITE
 from workbench.doctor.trace import WINDOW
@@ -161,7 +161,7 @@ RULES = (
          meaning="One round of learning changes the policy (the model in training) so much that what was measured before no longer describes it. It then learns "
                  "from stale advice, and its language usually breaks within a few steps.",
          advice="Lower the learning rate first, then learn fewer times from each batch.", changes={"lr": times(1 / 3), "epochs": at_most(1), "target_kl": either(0.02, 1.0)},
-         explains=("D-05", "D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-38", "D-53")),
+         explains=("D-05", "D-20", "D-21", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-33", "D-35", "D-38", "D-53")),
     Rule(id="D-31", title="The steps are too small", severity="warn", sees=steps_too_small,
          meaning="The updates hardly change the probability of any word, so nothing is being learned. Time passes and the policy stays the SFT model.",
          advice="Raise the learning rate.", changes={"lr": times(3)}, explains=("D-29",)),
@@ -176,7 +176,7 @@ RULES = (
          meaning="The drift (how far its odds of each word have moved from the SFT model's) is larger than useful learning needs; beyond about 25 nats per reply "
                  "the text is usually no longer the language SFT taught. Scores there say little, since the reward model has seen nothing like it.",
          advice="Lower the learning rate and make drift dearer; the price alone does not shrink the steps.",
-         changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0)}, explains=("D-26", "D-27")),
+         changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0)}, explains=("D-26", "D-27", "D-35")),
     Rule(id="D-21", title="The drift is below zero", severity="warn", sees=below_zero,
          meaning="Drift is a distance and cannot be negative on average; single steps dip below zero by chance, but not this far. The replies are not pure samples "
                  "of the policy, or padding is counted.",
@@ -210,6 +210,8 @@ RULES = (
                  "step to step. It adds noise to every update instead of removing it.",
          advice="Lower its learning rate; if it was very low, raise it instead.", changes={"value_lr": times(1 / 3)}),
     GRADIENT_LEAPS,
+    FORGETS,
+    REFUSES,
     Rule(id="D-29", title="The score does not move", severity="warn", sees=flat,
          meaning="After thirty steps the score is where it was, within its own noise. Either the steps are too small, or the reward model sees no difference that "
                  "the policy could make.",

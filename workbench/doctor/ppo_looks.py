@@ -1,8 +1,8 @@
-"""PPO: rewards that are gamed, as a held-out judge shows it. Baselines are the SFT policy's."""
+"""PPO: rewards that are gamed, and what is forgotten for them, as looks at held-out rows show it. Baselines are the SFT policy's."""
 
 from __future__ import annotations
 
-from workbench.doctor.rule import Case, Rule, Sign, either
+from workbench.doctor.rule import Case, Rule, Sign, either, times
 from workbench.doctor.trace import WINDOW, Trace
 
 ENOUGH = 10  # steps before a slow trend is judged
@@ -45,6 +45,35 @@ def past_its_best(trace: Trace) -> Sign | None:
     return Sign(trace.points("gold")[best + WINDOW - 1][0], {"score gain since its best": gain, "gold loss since its best": fall,
                                                             "standard error of the held-out rule": error})
 
+
+def forgets_language(case: Case) -> Sign | None:
+    """Two looks in a row: the same texts are read each time, so what they show is no luck of the draw."""
+    trace, start = case.trace, case.trace.at_start("text_perplexity")
+    since = trace.since("text_perplexity", lambda now: now > 1.1 * start, count=2) if start else None
+    if since is None:
+        return None
+    worst = min(trace.values("text_perplexity")[-2:])
+    return Sign(since, {"text_perplexity": trace.last("text_perplexity"), "text_perplexity at the start": start}, "warn" if worst > 1.25 * start else "info")
+
+
+def refuses_more(case: Case) -> Sign | None:
+    start = case.trace.at_start("refusal_rate")
+    since = case.trace.since("refusal_rate", lambda now: now >= start + 0.25, count=2) if start is not None else None
+    return Sign(since, {"refusal_rate": case.trace.last("refusal_rate"), "refusal_rate at the start": start}) if since is not None else None
+
+
+FORGETS = Rule(
+    id="D-35", title="It forgets plain language", severity="info", sees=forgets_language,
+    meaning="Plain sentences of another domain surprise the policy a tenth more than they surprised the SFT model, or more. What it learns for reward it pays for "
+            "elsewhere (the alignment tax).",
+    advice="Make drift dearer or learn more slowly, and use an earlier checkpoint if language elsewhere matters to you.",
+    changes={"lr": times(0.5), "kl_weight": either(0.05, 2.0)})
+
+REFUSES = Rule(
+    id="D-36", title="It refuses harmless questions", severity="warn", sees=refuses_more,
+    meaning="At two looks in a row it turned down a quarter more of the harmless questions than the SFT model did. The reward seems to pay for refusing, whatever is "
+            "asked.",
+    advice="Ask what the reward model makes of a refusal and of a plain answer, and rank some of both before the next run.", changes={"kl_weight": either(0.05, 2.0)})
 
 FOOLED = Rule(
     id="D-22", title="The score rises and the held-out judge disagrees", severity="warn", sees=fooled,

@@ -120,7 +120,7 @@ def frozen_moves(case: Case) -> Sign | None:
     return Sign(1, {"frozen_moved": count}) if count else None
 
 
-DURING = ("D-20", "D-21", "D-22", "D-23", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-30", "D-31", "D-33", "D-34", "D-38")
+DURING = ("D-20", "D-21", "D-22", "D-23", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-30", "D-31", "D-33", "D-34", "D-35", "D-36", "D-38")
 
 RULES = (
     Rule(id="D-03", title="The same reply gets other probabilities when it is read again", severity="stop", sees=changing_odds, is_heuristic=False,
@@ -173,7 +173,7 @@ RULES = (
     Rule(id="D-50", title="Nothing holds the policy near SFT", severity="warn", sees=no_leash, is_heuristic=False,
          meaning="With kl_weight 0 drifting away from the SFT model costs nothing. The policy is then free to find whatever fools the reward model, and its "
                  "language usually decays.",
-         advice="Give drift a price.", changes={"kl_weight": either(0.05, 1.0)}, explains=("D-20", "D-22", "D-24", "D-26", "D-27")),
+         advice="Give drift a price.", changes={"kl_weight": either(0.05, 1.0)}, explains=("D-20", "D-22", "D-24", "D-26", "D-27", "D-35", "D-36")),
     Rule(id="D-51", title="The value model does not learn", severity="warn", sees=value_stands_still, is_heuristic=False,
          meaning="With value_lr 0 the value model never learns what rewards to expect. Every update then treats luck as merit, and progress is slow and noisy.",
          advice="Give the value model a learning rate, about half to five times the policy's.", changes={"value_lr": either(1e-4, 1.0)},
