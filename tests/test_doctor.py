@@ -81,6 +81,7 @@ CASES = [
     ("sft", "D-40", {"eval_loss": lambda t: 2.4 + 0.02 * t}, {"eval_loss": lambda t: 2.4 + 0.001 * t}),
     ("sft", "D-41", {"eos_rate": 0.0}, {"eos_rate": lambda t: 0.0 if t < 20 else 0.67}),
     ("sft", "D-33", {"grad_norm": lambda t: 50.0 if t == 9 else 1.0}, {"grad_norm": lambda t: 4.0 if t == 9 else 1.0}),
+    ("reward", "D-33", {"grad_norm": lambda t: 50.0 if t in (9, 12, 15) else 1.0}, {"grad_norm": lambda t: 0.1 * 1.5 ** max(0, t - 30)}),  # a fresh adapter's grows
     ("reward", "D-32", {"loss": lambda t: None if t == 3 else 0.6}, {"loss": 0.6}),
     ("reward", "D-05", {"grad_norm": 0.0}, {"grad_norm": 0.1}),
     ("reward", "D-09", {"raw_sd": 1e-5}, {"raw_sd": 0.02}),

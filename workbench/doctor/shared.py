@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 
 from workbench.doctor.rule import Case, Rule, Sign, times
 from workbench.doctor.trace import WINDOW
 
+FEWEST, BEFORE = 5, 9  # steps before one that say what is usual
 HARMLESS = 1.0  # a gradient up to the usual limit is used as it is, however short the others were
 PERSISTENT = 3  # steps in a window with gaps before going on is pointless
 
@@ -28,13 +30,14 @@ def no_gradient(case: Case) -> Sign | None:
 
 def gradient_leaps(case: Case) -> Sign | None:
     points = case.trace.points("grad_norm")
-    if len(points) < 6:
-        return None
-    usual = median(length for _, length in points)
-    leaps = [(step, length) for step, length in points if usual > 0 and length > max(10 * usual, HARMLESS)]
+    lengths = [length for _, length in points]
+    # A fresh adapter's gradient grows from nearly nothing, so what is usual is what was so just before.
+    usual = [median(lengths[max(0, at - BEFORE):at]) if at >= FEWEST else math.inf for at in range(len(points))]
+    leaps = [(length, ordinary, step) for (step, length), ordinary in zip(points, usual, strict=True) if ordinary > 0 and length > max(10 * ordinary, HARMLESS)]
     if not leaps:
         return None
-    return Sign(leaps[0][0], {"grad_norm": max(length for _, length in leaps), "usual length": usual, "leaps": len(leaps)},
+    longest, ordinary, _ = max(leaps)
+    return Sign(min(step for *_, step in leaps), {"grad_norm": longest, "usual length": ordinary, "leaps": len(leaps)},
                 "warn" if len(leaps) >= PERSISTENT else "info")
 
 
