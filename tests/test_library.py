@@ -113,9 +113,12 @@ def test_a_bar_is_drawn_only_for_an_import_that_takes_long(monkeypatch, capsys):
         show(0, 10), show(5, 10), show(10, 10)
         return capsys.readouterr().err
 
+    monkeypatch.setattr(progress, "can_redraw", lambda: True)
     assert import_of_ten() == ""
     monkeypatch.setattr(progress, "WORTH_A_BAR_SECONDS", 0.0)
     assert "rows" in import_of_ten()
+    monkeypatch.setattr(progress, "can_redraw", lambda: False)
+    assert import_of_ten() == "", "a log is no place for what redraws itself"
 
 
 # --- by hand

@@ -289,6 +289,7 @@ worker.main()
 
 
 def test_kill_9_of_a_process_between_a_change_and_its_step_loses_neither(here):
+    until(lambda: not here.worker_is_alive(), 60)  # the worker of the test before would take the run
     name = here.start(recipe()).id
     died = subprocess.run([sys.executable, "-c", KILLED_BETWEEN, here.home], env={**os.environ, "WORKBENCH_IDLE_SECONDS": "1"}, check=False, timeout=300)
     assert died.returncode == -signal.SIGKILL
