@@ -110,6 +110,7 @@ def test_the_page_names_it_and_one_click_mends_it(lab: Lab, hacked: str) -> None
         until(lambda: len(lab.store.runs()) > len(known), SECONDS)
         [made] = [run for run in lab.store.runs() if run.id not in known]
         assert made.parent == hacked and made.parent_step in lab.kept_steps(hacked)[:-1]
+        until(lambda: lab.run(made.id).state == "queued", SECONDS)  # paused until its checkpoint is copied
         carry_out(lab)
         visit.page.locator("#tab-ppo").get_by_role("button", name=f"Show {made.id}", exact=True).click()
         visit.page.wait_for_url(f"**run={made.id}**")
