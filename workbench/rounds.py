@@ -100,11 +100,11 @@ def rounds(store: Store) -> list[Round]:
     for number in sorted({run.round for run in runs} | {each.round for each in made}):
         here = [run for run in runs if run.round == number]
         found.append(Round(number, [run.id for run in here], Counter(said.source or "human" for each in made if each.round == number for said in each.judgements if said.ranking),
-                           [told for run in here for told in watch(store, run)]))
+                           [told for run in here for told in watch(store, run, runs)]))
     return found
 
 
-def watch(store: Store, run: Run) -> list[str]:
+def watch(store: Store, run: Run, runs: Sequence[Run]) -> list[str]:
     """Signs of collapse: learning from model-written text, and replies that grow alike, within the run or since the first round."""
     told = []
     written = {entry.name for entry in store.corpora() if entry.notes.startswith(BY_MODEL)}
@@ -112,16 +112,16 @@ def watch(store: Store, run: Run) -> list[str]:
     if run.stage == "sft" and learned in written:
         told.append(f"{run.id} imitates {learned}, which a model wrote: mix in what people wrote, or rounds feed on themselves")
     if run.stage == "ppo":
-        told += grew_alike(store, run)
+        told += grew_alike(store, run, runs)
     return told
 
 
-def grew_alike(store: Store, run: Run) -> list[str]:
+def grew_alike(store: Store, run: Run, runs: Sequence[Run]) -> list[str]:
     """Whether replies lost their variety, beside the run's own start or that of the first PPO run on the same prompts, whichever was more varied."""
     found, asked = curves.outermost(store, run.id, "distinct2"), getattr(checks.recipe_of(run), "prompts", "")
     if not found:
         return []
-    first = next(each for each in store.runs() if each.stage == "ppo" and getattr(checks.recipe_of(each), "prompts", "") == asked)
+    first = next(each for each in runs if each.stage == "ppo" and getattr(checks.recipe_of(each), "prompts", "") == asked)
     origin = curves.outermost(store, first.id, "distinct2") if first.id != run.id else None
     start, since = max((found[0], "its start"), (origin[0], f"the start of {first.id}")) if origin else (found[0], "its start")
     if found[1] >= FEW_WORDS * start:

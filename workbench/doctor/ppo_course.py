@@ -49,14 +49,14 @@ def too_far(case: Case) -> Sign | None:
 
 
 def below_zero(case: Case) -> Sign | None:
-    errors, rows = dict(case.trace.points("kl_se")), case.trace.points("kl_seq")
-    low = [step for step, kl in rows if kl < min(-0.02, -2.5 * errors.get(step, 0.0))]
+    errors, drift = dict(case.trace.points("kl_se")), dict(case.trace.points("kl_seq"))
+    low = {step: kl for step, kl in drift.items() if kl < min(-0.02, -2.5 * errors.get(step, 0.0))}
     twice = [step for step in low if step + 1 in low]
-    deep = [step for step in low if dict(rows)[step] < -1.0]
+    deep = [step for step, kl in low.items() if kl < -1.0]
     if not twice and not deep:
         return None
     since = min(twice + deep)
-    return Sign(since, {"kl_seq": dict(rows)[since], "kl_se": errors.get(since, 0.0)})
+    return Sign(since, {"kl_seq": drift[since], "kl_se": errors.get(since, 0.0)})
 
 
 def paid_by_length(case: Case) -> Sign | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from statistics import median
 
 from workbench.doctor.rule import Case, Rule, Sign, times
@@ -29,15 +28,14 @@ def no_gradient(case: Case) -> Sign | None:
 
 
 def gradient_leaps(case: Case) -> Sign | None:
-    points = case.trace.points("grad_norm")
-    lengths = [length for _, length in points]
+    points, lengths = case.trace.points("grad_norm"), case.trace.values("grad_norm")
     # A fresh adapter's gradient grows from nearly nothing, so what is usual is what was so just before.
-    usual = [median(lengths[max(0, at - BEFORE):at]) if at >= FEWEST else math.inf for at in range(len(points))]
-    leaps = [(length, ordinary, step) for (step, length), ordinary in zip(points, usual, strict=True) if ordinary > 0 and length > max(10 * ordinary, HARMLESS)]
+    usual = {at: median(lengths[max(0, at - BEFORE) : at]) for at in range(FEWEST, len(lengths)) if lengths[at] > HARMLESS}
+    leaps = [at for at, ordinary in usual.items() if 0 < 10 * ordinary < lengths[at]]
     if not leaps:
         return None
-    longest, ordinary, _ = max(leaps)
-    return Sign(min(step for *_, step in leaps), {"grad_norm": longest, "usual length": ordinary, "leaps": len(leaps)},
+    longest = max(leaps, key=lambda at: lengths[at])
+    return Sign(points[leaps[0]][0], {"grad_norm": lengths[longest], "usual length": usual[longest], "leaps": len(leaps)},
                 "warn" if len(leaps) >= PERSISTENT else "info")
 
 
