@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
 from typing import Any
 
@@ -118,6 +118,17 @@ class Form:
             is_lacking = any(knob.default is MISSING and not value for knob, value in zip(self.knobs, values, strict=True))
             return gr.Markdown(plain(str(fault)), visible=not is_lacking), "# " + str(fault).replace("\n", " ")
 
+    def starts(self, button: gr.Button, act: Callable[[Recipe], tuple[str, str]], outputs: Sequence[Any]) -> None:
+        """Lets a button act on the form's recipe: `act` gives the run to show and what to say, `outputs` are message and selected run."""
+        def begin(*values: Any) -> tuple[Any, Any]:
+            try:
+                run, said = act(self.recipe(values))
+            except WorkbenchError as fault:
+                return gr.Markdown(plain(str(fault)), visible=True), gr.skip()
+            return gr.Markdown(said, visible=bool(said)), run
+
+        button.click(begin, self.controls, outputs, show_progress="hidden")
+
     def memory(self, *values: Any) -> str:
         """What the run would need at its peak, beside what is free; empty while that cannot be said."""
         try:
@@ -166,14 +177,7 @@ def build(lab: Lab, page: Page, recipe: type[Recipe], tab: str) -> Form:
     def show(*values: Any) -> tuple[Any, str, str]:
         return *form.preview(*values), form.memory(*values)
 
-    def begin(*values: Any) -> tuple[Any, Any]:
-        try:
-            run = lab.start(form.recipe(values))
-        except WorkbenchError as fault:
-            return gr.Markdown(plain(str(fault)), visible=True), gr.skip()
-        return gr.Markdown(visible=False), run.id
-
-    start.click(begin, form.controls, [message, page.selected], show_progress="hidden")
+    form.starts(start, lambda recipe: (lab.start(recipe).id, ""), [message, page.selected])
     refer = [control for _, control in form.references()]
     for opened in (page.tab[tab].select, page.blocks.load):
         opened(form.refresh, refer, refer, show_progress="hidden").then(show, form.controls, [message, code, memory], show_progress="hidden")

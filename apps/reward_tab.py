@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from apps import forms, live
 from apps.page import STATIC, Page, panel, public
 from apps.scratchpad import Scratchpad
 from apps.worth import Worth
-from workbench.errors import WorkbenchError
 from workbench.lab import Lab
-from workbench.recipes import RewardRecipe
-
-MEMBERS = 3  # of an ensemble that the page starts
+from workbench.recipes import Recipe, RewardRecipe
+from workbench.scored import MEMBERS
 
 
 def build(lab: Lab, page: Page) -> None:
@@ -41,11 +37,8 @@ def ensemble(lab: Lab, page: Page, form: forms.Form) -> None:
         told = gr.Markdown(visible=False, elem_classes=["wb-note"])
         start = gr.Button(f"Start {MEMBERS} reward models", elem_id="start-ensemble")
 
-    def begin(*values: Any) -> tuple[Any, Any]:
-        try:
-            made = lab.ensemble(form.recipe(values), MEMBERS)
-        except WorkbenchError as fault:
-            return gr.Markdown(forms.plain(str(fault)), visible=True), gr.skip()
-        return gr.Markdown(f"Queued. On the PPO tab choose the reward `min({', '.join(run.id for run in made)})`.", visible=True), made[0].id
+    def begin(recipe: Recipe) -> tuple[str, str]:
+        made = lab.ensemble(recipe, MEMBERS)
+        return made[0].id, f"Queued. On the PPO tab choose the reward `min({', '.join(run.id for run in made)})`."
 
-    start.click(begin, form.controls, [told, page.selected], show_progress="hidden")
+    form.starts(start, begin, [told, page.selected])

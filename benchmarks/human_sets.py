@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.worth import finished
 from workbench import Lab, RewardRecipe, SftRecipe, agreement, packs
 from workbench.agreement import Ceiling, Vote
 from workbench.chat import Chat
 from workbench.corpus import Preference, prompt_key
-from workbench.knobs import DEFAULT_MODEL, Recipe
-from workbench.records import Run
+from workbench.knobs import DEFAULT_MODEL
 from workbench.spelling import chat_of
-from workbench.verdict import percent
+from workbench.verdict import percent, span
 
 COLUMNS = ("set", "rows in the file", "rows used", "epochs", "held-out prompts", "held-out accuracy (95 %)", "\"the longer wins\"", "ceiling", "ECE",
            "minutes", "it says")
@@ -89,19 +89,6 @@ def knobs(options: argparse.Namespace) -> dict[str, Any]:
             "precision": options.precision, "seed": options.seed}
 
 
-def finished(lab: Lab, recipe: Recipe) -> str:
-    """The name of a run that is over; its progress is told every ten steps."""
-    seen = 0
-
-    def tell(run: Run) -> None:
-        nonlocal seen
-        if run.step >= seen + 10:
-            seen = run.step
-            print(f"  {run.id}: step {run.step} of {run.total}", flush=True)
-
-    return lab.wait(lab.start(recipe).id, progress=tell).id
-
-
 def narrowed(lab: Lab, name: str, chat: Chat, longest: int, options: argparse.Namespace) -> list[Preference]:
     """Leaves in a corpus what fits, of prompts drawn by lot until the budget is spent; returns it."""
     rows = lab.rows(name, "preferences")
@@ -148,7 +135,7 @@ def ceiling(path: Path, of: Set) -> Ceiling:
 
 def line(lab: Lab, run: str, begins: Sequence[str], known: Ceiling, minutes: float) -> str:
     found = lab.trust(run)
-    share = f"{percent(found.accuracy.rate)} ({100 * (found.accuracy.low or 0):.0f} to {100 * (found.accuracy.high or 0):.0f})"
+    share = f"{percent(found.accuracy.rate)} ({span(found.accuracy.low, found.accuracy.high)})"
     return " | ".join([f"| {begins[0]}", *begins[1:], f"{found.accuracy.n}", share, percent(found.length.longer_wins.rate), percent(known.rate), f"{found.ece:.2f}",
                        f"{minutes:.1f}", f"{lab.verdict(run).headline} |"])
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apps import pipeline
+from benchmarks.worth import finished
 from workbench import Lab, corpus, packs
 from workbench.knobs import Recipe
-from workbench.records import Comparison, Run
+from workbench.records import Comparison
 from workbench.rounds import Rung
-from workbench.verdict import percent
+from workbench.verdict import percent, span
 
 BEGINS, VOTED, LEARNED, PRACTISED = "the round begins", "votes are in", "the reward model has learned", "PPO has practised"
 
@@ -49,14 +50,14 @@ def play(lab: Lab, votes: int, steps: int, seed: int = 0) -> Chain:
     told = vote(lab, before, votes, seed)                                                      # 1. people say which model they like
     states(lab, VOTED, reward="stale", ppo="done", compare="done")
     claim(f"{votes} rankings were made since {before.reward} began" in why(lab, "reward"), "the Overview says how many votes the reward model has not seen")
-    reward = finished(lab, lab.recipe(before.reward))                                          # 2. the same recipe, more labels
+    reward = timed(lab, lab.recipe(before.reward))                                          # 2. the same recipe, more labels
     states(lab, LEARNED, reward="done", ppo="stale", compare="done")
     claim(f"{reward} was made after {before.ppo} began from {before.reward}" in why(lab, "ppo"), "the Overview says what the policy is older than")
     changed(lab, before.reward, reward, told)
-    ppo = finished(lab, lab.recipe(before.ppo).replace(reward=reward, steps=steps))            # 3. practise with it
+    ppo = timed(lab, lab.recipe(before.ppo).replace(reward=reward, steps=steps))            # 3. practise with it
     states(lab, PRACTISED, reward="done", ppo="done", compare="stale")
     claim(lab.recipe(ppo).needs() == [before.sft, reward], f"{ppo} came from {before.sft} and {reward}")
-    evaluate = finished(lab, lab.recipe(before.evaluate).replace(a=ppo))                       # 4. was it worth it?
+    evaluate = timed(lab, lab.recipe(before.evaluate).replace(a=ppo))                       # 4. was it worth it?
     states(lab, "the comparison is through", reward="done", ppo="done", compare="done")
     found = next(each for each in lab.rounds() if each.number == number)
     claim(found.runs == [reward, ppo, evaluate] and sum(found.rankings.values()) == votes, f"round {number} is {', '.join(found.runs)} and {votes} votes")
@@ -99,7 +100,7 @@ def changed(lab: Lab, old: str, new: str, told: Sequence[Comparison]) -> None:
     print("\n| reward model | rankings learned | held-out accuracy (95 %) | on the votes learned | on the votes held out |\n|---|---|---|---|---|")
     for name in (old, new):
         found, parts = lab.trust(name).accuracy, [[each for each in strict.values() if (each.id in kept) == is_kept] for is_kept in (False, True)]
-        print(f"| {name} | {lab.summary(name)['rankings']} | {percent(found.rate)} of {found.n} ({100 * (found.low or 0):.0f} to {100 * (found.high or 0):.0f}) | "
+        print(f"| {name} | {lab.summary(name)['rankings']} | {percent(found.rate)} of {found.n} ({span(found.low, found.high)}) | "
               + " | ".join(f"{percent(right(lab, name, part))} of {len(part)}" for part in parts) + " |", flush=True)
     print()
 
@@ -122,8 +123,8 @@ def ladder(lab: Lab, old: str, new: str) -> None:
 
 
 def rung(each: Rung) -> str:
-    rate = f"{percent(each.win_rate)} of {each.votes} ({100 * (each.low or 0):.0f} to {100 * (each.high or 0):.0f})" if each.votes else "-"
-    cells = [each.adapter, each.round, ", ".join(each.came_from) or "base", *("-" if value is None else f"{value:.2f}" for value in (each.gold,)), rate,
+    rate = f"{percent(each.win_rate)} of {each.votes} ({span(each.low, each.high)})" if each.votes else "-"
+    cells = [each.adapter, each.round, ", ".join(each.came_from) or "base", "-" if each.gold is None else f"{each.gold:.2f}", rate,
              *("-" if value is None else f"{value:.1f}" for value in (each.kl_seq, each.reply_tokens)), each.stale or "no"]
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -138,16 +139,9 @@ def newest(lab: Lab) -> Chain:
     return Chain(*(found[stage] for stage in Chain._fields))
 
 
-def finished(lab: Lab, recipe: Recipe) -> str:
-    begun, seen = time.monotonic(), 0
-
-    def tell(run: Run) -> None:
-        nonlocal seen
-        if run.step > seen:
-            seen = run.step
-            print(f"  {run.id}: step {run.step} of {run.total}", flush=True)
-
-    name = lab.wait(lab.start(recipe).id, progress=tell).id
+def timed(lab: Lab, recipe: Recipe) -> str:
+    begun = time.monotonic()
+    name = finished(lab, recipe)
     print(f"- {name} in {minutes(begun)}", flush=True)
     return name
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from workbench import Lab, ReplyRecipe, RewardRecipe, SftRecipe, corpus, packs
 from workbench.corpus import Preference
+from workbench.knobs import Recipe
 from workbench.records import CorpusEntry, Judgement
-from workbench.verdict import percent
+from workbench.verdict import percent, span
 
 TWICE = 20  # rankings that the annotator makes a second time
 
@@ -42,11 +43,12 @@ def main() -> None:
         print(line(lab, run, name, (time.monotonic() - begun) / 60), flush=True)
     for run in [run for run in lab.list_runs() if run.stage == "reward"]:
         for rankings, accuracy, low, high in lab.curve_points(run.id):
-            print(f"{run.id}, from {rankings:.0f} rankings: {percent(accuracy)} ({100 * low:.0f} to {100 * high:.0f})")
+            print(f"{run.id}, from {rankings:.0f} rankings: {percent(accuracy)} ({span(low, high)})")
 
 
-def finished(lab: Lab, recipe: SftRecipe | ReplyRecipe | RewardRecipe) -> str:
-    return lab.wait(lab.start(recipe).id, progress=lambda run: None).id
+def finished(lab: Lab, recipe: Recipe) -> str:
+    """The name of a run that is over; its progress goes to the standard error."""
+    return lab.wait(lab.start(recipe).id).id
 
 
 def honest(lab: Lab, sft: str, options: argparse.Namespace) -> list[Preference]:
@@ -77,7 +79,7 @@ def add(lab: Lab, name: str, rows: Sequence[Preference]) -> None:
 
 def line(lab: Lab, run: str, name: str, minutes: float) -> str:
     found, verdict = lab.trust(run), lab.verdict(run)
-    share = f"{percent(found.accuracy.rate)} of {found.accuracy.n} ({100 * found.accuracy.low:.0f} to {100 * found.accuracy.high:.0f})"
+    share = f"{percent(found.accuracy.rate)} of {found.accuracy.n} ({span(found.accuracy.low, found.accuracy.high)})"
     padding = percent(lab.run(run).summary.get("beats_padding"))
     return (f"| {name} | {share} | {percent(found.ceiling.rate)} | {percent(found.length.longer_wins.rate)} | {found.length.link:+.2f} | {found.ece:.2f} | "
             f"{padding} | {minutes:.1f} | {verdict.headline} |")

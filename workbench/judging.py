@@ -10,6 +10,7 @@ from pathlib import Path
 from workbench.commands import as_record, lab_of, print_json
 from workbench.errors import RecipeError
 from workbench.recipes import RewardRecipe
+from workbench.scored import MEMBERS
 
 
 def add(verb: Callable[..., argparse.ArgumentParser]) -> None:
@@ -21,7 +22,7 @@ def add(verb: Callable[..., argparse.ArgumentParser]) -> None:
     score_it.add_argument("--reply", required=True, help="what the assistant says")
     many = verb("ensemble", ensemble, "train several reward models by the recipe of one, each from its own draw of the rankings", has_json=True)
     many.add_argument("run", metavar="RUN", help="whose recipe they take, for example reward-1")
-    many.add_argument("--members", type=int, default=3, metavar="N", help="how many (default: 3)")
+    many.add_argument("--members", type=int, default=MEMBERS, metavar="N", help="how many (default: %(default)s)")
     let = verb("allow", allow, "let rewards of this lab call a Python function score(prompt, reply) that you trust")
     let.add_argument("function", metavar="MODULE:FUNCTION")
     let.add_argument("--folder", type=Path, default=Path("."), help="where the module lies (default: here)")

@@ -16,6 +16,7 @@ from typing import Any
 from workbench import doctor, plots, progress, results
 from workbench.recipes import Recipe
 from workbench.records import Change, Run
+from workbench.rounds import Rung
 
 PACKAGES = ("rlhf-workbench", "torch", "transformers", "peft", "bitsandbytes", "gradio")
 STYLE = """
@@ -43,7 +44,7 @@ class Part:
     grounds: Sequence[str] = ()
     changes: Sequence[Change] = ()
     marks: Mapping[int, str] = field(default_factory=dict)
-    rung: Any = None  # the model's place on the ladder, where the run left one
+    rung: Rung | None = None  # the model's place on the ladder, where the run left one
 
 
 def page(title: str, parts: Sequence[Part], home: str) -> str:
@@ -110,7 +111,7 @@ def outcome(part: Part) -> str:
 
 def drift(part: Part) -> list[list[str]]:
     """How far a policy went from its SFT model, on prompts it never practised on, and what that cost elsewhere; once both were compared."""
-    if part.run.stage != "ppo" or part.rung is None:
+    if part.rung is None:
         return []
     told = [("Drift from the SFT model", part.rung.kl_seq, "{:.3g} nats per reply", "KL on held-out prompts; at 0 it speaks as the SFT model does."),
             ("Alignment tax", part.rung.tax, "{:+.1%}", "Change of the perplexity of plain text outside the domain; above +10 % it forgets.")]

@@ -13,7 +13,7 @@ from workbench.records import Messages, Run, Scored, Trial
 from workbench.store import Store
 
 LONGEST = 20_000  # characters of a typed reply
-MEMBERS = 8  # of an ensemble at most; Coste et al. 2024 find little gain beyond five
+MEMBERS, MOST = 3, 8  # of an ensemble unless told otherwise, and at most; Coste et al. 2024 find little gain beyond five
 
 
 class Scoring:
@@ -57,13 +57,13 @@ class Scoring:
         """A trial as far as it is answered. Raises NotFound when something newer took its place."""
         return trials.read(self.store, number)
 
-    def ensemble(self, recipe: RewardRecipe, members: int = 3) -> list[Run]:
+    def ensemble(self, recipe: RewardRecipe, members: int = MEMBERS) -> list[Run]:
         """Queues reward models that differ in their seed and in their draw of the rankings; "min(reward-1, reward-2, ...)" is then a reward for PPO.
 
         A bootstrap by prompt as well as seeds, since members on one base share its errors. Raises RecipeError for fewer than two members.
         """
-        if not 2 <= members <= MEMBERS:
-            raise RecipeError(f"an ensemble of {members} is none; give 2 to {MEMBERS} members")
+        if not 2 <= members <= MOST:
+            raise RecipeError(f"an ensemble of {members} is none; give 2 to {MOST} members")
         return [self.start(recipe.replace(seed=recipe.seed + place, bootstrap=True)) for place in range(members)]
 
     def allow(self, name: str, folder: str | Path = ".") -> None:

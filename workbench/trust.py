@@ -5,13 +5,13 @@ Every share counts prompts, not pairs, where it has an interval: the pairs of on
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from workbench.agreement import Ceiling, Share, share
+from workbench.corpus import Prompt, prompt_key
 from workbench.probes import PROBES
 from workbench.probes import verdict as probe_verdict
 from workbench.records import HeldOut
@@ -67,7 +67,7 @@ def accuracy(rows: Iterable[HeldOut], gaps: Callable[[HeldOut], list[float]] = H
     by_prompt: dict[str, list[float]] = {}
     for row in rows:
         if found := gaps(row):
-            by_prompt.setdefault(json.dumps(row.prompt), []).append(sum(map(right, found)) / len(found))
+            by_prompt.setdefault(prompt_key(Prompt(row.prompt)), []).append(sum(map(right, found)) / len(found))
     each = [sum(found) / len(found) for found in by_prompt.values()]
     return share(sum(each), len(each))
 

@@ -41,13 +41,18 @@ def percent(share: float | None) -> str:
     return "?" if share is None else f"{100 * share:.0f} %"
 
 
+def span(low: float | None, high: float | None) -> str:
+    """An interval of shares, in per cent."""
+    return f"{100 * (low or 0):.0f} to {100 * (high or 0):.0f}"
+
+
 def right_on(share: Share) -> str:
     """Accuracy with its interval, as every sentence says it."""
-    return f"Right on {percent(share.rate)} of {share.n} held-out prompts ({100 * (share.low or 0):.0f} to {100 * (share.high or 0):.0f})"
+    return f"Right on {percent(share.rate)} of {share.n} held-out prompts ({span(share.low, share.high)})"
 
 
 def coin_line(share: Share) -> str:
-    seen = f"right on {percent(share.rate)} of {share.n} held-out prompts ({100 * (share.low or 0):.0f} to {100 * (share.high or 0):.0f})"
+    seen = f"right on {percent(share.rate)} of {share.n} held-out prompts ({span(share.low, share.high)})"
     if (share.high or 0) < 0.5:
         return f"Worse than a coin: {seen}. Worthless as a reward; look whether the rankings are read the right way round."
     if (share.rate or 0) > 0.6:
