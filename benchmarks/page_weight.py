@@ -20,6 +20,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,8 @@ def measure(url: str, steps: int, seconds: float) -> dict[str, float]:
         page.add_init_script(LONG_TASKS)
         wire = Wire(page)
         page.goto(url)
+        page.wait_for_selector("#tab-ppo .js-plotly-plot")
+        built = page.evaluate("() => performance.now()")
         page.wait_for_function(f"(n) => ({CURVES})() >= n", arg=steps)
         page.locator("#tab-ppo summary", has_text="More curves").click()
         page.wait_for_timeout(3000)
@@ -108,17 +112,32 @@ def measure(url: str, steps: int, seconds: float) -> dict[str, float]:
         lasted = page.evaluate("() => performance.now()") - first[3]
         tasks = page.evaluate("() => tasks")
         browser.close()
-    loading = [length for start, length in tasks if start < first[3]]
+    building = [length for start, length in tasks if start < built]
+    loading = [length for start, length in tasks if built <= start < first[3]]
     running = [length for start, length in tasks if start >= first[3]]
     return {"charts": drawn[1], "MB to the curves": first[0] / 1e6, "bytes received per second": (wire.received - first[0]) / lasted * 1000,
             "bytes sent per second": (wire.sent - first[1]) / lasted * 1000, "requests per second": (wire.requests - first[2]) / lasted * 1000,
-            "longest task while loading (ms)": max(loading, default=0.0), "longest task while running (ms)": max(running, default=0.0)}
+            "longest task while Gradio builds the page (ms)": max(building, default=0.0),
+            "longest task while the curves are drawn (ms)": max(loading, default=0.0), "longest task while running (ms)": max(running, default=0.0)}
 
 
 def serve(home: Path) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "workbench", "app", "--lab", str(home), "--port", str(free_port()), "--no-fetch"]
     app = subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return app, next(line for line in app.stdout if line.startswith("Open ")).removeprefix("Open ").strip()
+    url = next(line for line in app.stdout if line.startswith("Open ")).removeprefix("Open ").strip()
+    wait_for(url.split("/?")[0] + "/healthz")
+    return app, url
+
+
+def wait_for(url: str) -> None:
+    """Returns when the app answers; its address is printed a moment before. Raises URLError after ten seconds."""
+    for left in range(100, -1, -1):
+        try:
+            return urllib.request.urlopen(url, timeout=5).close()
+        except urllib.error.URLError:
+            if not left:
+                raise
+            time.sleep(0.1)
 
 
 def run(steps: int, seconds: float) -> dict[str, float]:
@@ -144,9 +163,10 @@ def run(steps: int, seconds: float) -> dict[str, float]:
 def page_of(found: dict[str, float], steps: int, seconds: float) -> str:
     """The figures as Markdown."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
-    wire, task = found["bytes received per second"] + found["bytes sent per second"], found["longest task while running (ms)"]
+    wire = found["bytes received per second"] + found["bytes sent per second"]
+    task = max(found["longest task while running (ms)"], found["longest task while the curves are drawn (ms)"])
     verdicts = [f"- Over the wire while running: {wire:,.0f} bytes a second, both ways with headers (limit {WIRE:,}): {'kept' if wire < WIRE else 'NOT kept'}.",
-                f"- Longest task while running: {task:.0f} ms (limit {TASK}): {'kept' if task < TASK else 'NOT kept'}."]
+                f"- Longest task while the curves are drawn and the run goes on: {task:.0f} ms (limit {TASK}): {'kept' if task < TASK else 'NOT kept'}."]
     rows = [f"| {name} | {value:,.1f} |" for name, value in found.items()]
     return "\n".join([f"# Page weight, {date.today()}", "", f"A PPO run with {steps:,} steps that takes one more each second, on the PPO tab, {seconds:.0f} s; {machine}; headless Chromium.",
                       "", *verdicts, "", "| figure | value |", "|---|---:|", *rows, ""])

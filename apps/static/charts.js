@@ -21,7 +21,7 @@ wb.Chart = class {
       if (spec.keys.length > 1) this.legend.append(wb.el("span", "", null, dot, wb.el("span", "", metrics[key].title)));
     }
     this.box = wb.el("section", "wb-chart", null, head, this.plot, this.empty);
-    this.drawn = false;
+    this.drawn = this.isPlain = false;
     new ResizeObserver(() => this.fit()).observe(this.plot);
     new MutationObserver(() => this.drawn && Plotly.relayout(this.plot, this.colours())).observe(document.body, { attributeFilter: ["class"] });
   }
@@ -36,6 +36,15 @@ wb.Chart = class {
     const ground = style.getPropertyValue("--block-background-fill");
     const axis = (name) => ({ [`${name}.gridcolor`]: line, [`${name}.linecolor`]: line, [`${name}.tickfont.color`]: text });
     return { ...axis("xaxis"), ...axis("yaxis"), "font.color": text, "hoverlabel.bgcolor": ground, "hoverlabel.bordercolor": line, "modebar.color": text, "modebar.activecolor": text, "modebar.bgcolor": "rgba(0,0,0,0)" };
+  }
+
+  // A layout with colours whose names are paths ("xaxis.gridcolor") put where they belong: one drawing instead of two.
+  static coloured(layout, colours) {
+    for (const [path, value] of Object.entries(colours)) {
+      const names = path.split("."), last = names.pop();
+      names.reduce((inner, name) => (inner[name] ??= {}), layout)[last] = value;
+    }
+    return layout;
   }
 
   // Changed knobs as thin lines with a label; what a fork has from its parent lies under a veil.
@@ -117,7 +126,7 @@ wb.Chart = class {
     return this.series.map((one) => {
       const edge = one.key === low || one.key === high, colour = this.spec.colours[one.key];
       return {
-        x: [...one.x], y: [...one.y], name: this.metrics[one.key].title, type: "scatter", mode: !edge && one.x.length <= 40 ? "lines+markers" : "lines",
+        x: [...one.x], y: [...one.y], name: this.metrics[one.key].title, type: "scatter", mode: edge || this.isPlain ? "lines" : "lines+markers",
         line: { color: colour, width: edge ? 0 : 2 }, marker: { size: 4, color: colour }, hovertemplate: "%{y:.4~g}",
         ...(this.spec.isStacked ? { stackgroup: "whole", fillcolor: colour.slice(0, 7) + "55", line: { color: colour, width: 1 }, mode: "lines" } : {}),
         ...(one.key === high ? { fill: "tonexty", fillcolor: colour.slice(0, 7) + "26" } : {}),
@@ -130,7 +139,8 @@ wb.Chart = class {
     this.box.classList.remove("wb-has");
     this.verdict.hidden = true;
     this.band = "";
-    if (this.drawn) Plotly.react(this.plot, this.traces(), this.plot.layout);
+    this.isPlain = false;
+    if (this.drawn) this.redraw();
     this.fit();
   }
 
@@ -145,13 +155,13 @@ wb.Chart = class {
     });
     if (!which.length) return;
     this.box.classList.add("wb-has");
-    const isMany = this.series.some((one) => one.x.length > 60);
-    if (this.drawn) Plotly.extendTraces(this.plot, { x: xs, y: ys }, which);
-    if (this.drawn && isMany && !this.isPlain) Plotly.restyle(this.plot, { mode: "lines" }), (this.isPlain = true);
-    else if (!this.drawn) this.fit();
+    const band = JSON.stringify((this.good() || []).map((edge) => Number(edge.toPrecision(2)))), wasPlain = this.isPlain;
+    this.isPlain = this.series.some((one) => one.x.length > 60); // markers on more points take long and show nothing
+    if (!this.drawn) this.fit();
+    else if (band !== this.band || this.isPlain !== wasPlain) this.redraw();
+    else Plotly.extendTraces(this.plot, { x: xs, y: ys }, which);
+    this.band = band;
     this.judge();
-    const band = JSON.stringify((this.good() || []).map((edge) => Number(edge.toPrecision(2))));
-    if (this.drawn && band !== this.band) (this.band = band), Plotly.relayout(this.plot, this.colours());
   }
 
   // Plotly cannot measure a hidden tab: it draws when there is a width for the first time.
@@ -166,9 +176,14 @@ wb.Chart = class {
     if (this.plot.clientWidth < 40) return;
     this.drawn = true;
     this.width = this.plot.clientWidth;
+    this.redraw();
+  }
+
+  // All of it in one drawing; Plotly keeps a zoom as long as `uirevision` stays.
+  redraw() {
     // Plotly 4 offers to upload a chart to its makers' servers unless told otherwise.
     const local = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: false };
-    Plotly.newPlot(this.plot, this.traces(), this.layout(), { ...local, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "zoom2d", "pan2d"] });
-    Plotly.relayout(this.plot, this.colours());
+    const bare = { ...local, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "zoom2d", "pan2d"] };
+    Plotly.react(this.plot, this.traces(), wb.Chart.coloured(this.layout(), this.colours()), bare);
   }
 };

@@ -38,7 +38,6 @@ wb.Figure = class {
     if (!this.traces?.length || this.plot.clientWidth < 40) return;
     if (this.isDrawn) return Plotly.Plots.resize(this.plot);
     this.isDrawn = true;
-    Plotly.react(this.plot, this.traces, this.layout, wb.Figure.LOCAL);
-    Plotly.relayout(this.plot, this.colours());
+    Plotly.react(this.plot, this.traces, wb.Chart.coloured(this.layout, this.colours()), wb.Figure.LOCAL);
   }
 };
