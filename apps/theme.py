@@ -19,6 +19,7 @@ THEME = gr.themes.Base(primary_hue="blue", secondary_hue="slate", neutral_hue="s
     block_label_background_fill="transparent", block_label_background_fill_dark="transparent",
     body_text_color="#1d2632", body_text_color_dark="#e4e9f0",
     body_text_color_subdued="#5c6877", body_text_color_subdued_dark="#98a4b3",
+    block_title_text_color="#1d2632", block_title_text_color_dark="#e4e9f0",
     block_info_text_color="#5c6877", block_info_text_color_dark="#98a4b3", input_border_width="1px", block_padding="8px 10px",
     block_shadow="none", block_shadow_dark="none",
     input_background_fill="#ffffff", input_background_fill_dark="#10161e",

@@ -209,4 +209,4 @@ def test_a_result_says_when_its_judge_is_simulated_and_bears_missing_figures(lab
     lab.store.add_run("evaluate", EvaluateRecipe(a="ppo-1", b="sft-1").to_json(), total=1)
     lab.store.summarise("evaluate-1", {"a": "ppo-1", "b": "sft-1", "kl_seq": 3.0, "perplexity_a": None})
     found = results.read(lab.store.run("evaluate-1"), lab.recipe("evaluate-1"))
-    assert found and "simulated annotator" in found["judge"] and found["rows"] == [["Drift from the second (KL, nats per reply)", "3.00", ""]]
+    assert found and "simulated annotator" in found["judge"] and found["rows"] == [["Drift from sft-1 (KL, nats per reply)", "3.00", ""]]

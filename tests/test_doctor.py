@@ -222,8 +222,8 @@ def test_the_last_steps_of_a_run_alone_raise_no_false_start() -> None:
 def test_the_verdict_is_one_line() -> None:
     sick = examined("ppo", {"kl_weight": 0.0, "eos_rate": 0.3})
     count = len(doctor.RULES["ppo"])
-    assert doctor.headline("ppo", [], 1) == f"Healthy so far: {count} checks of 1 step found nothing wrong. What grows slowly takes ten steps to show."
-    assert doctor.headline("ppo", [replace(sick[0], severity="info")], 15) == f"Healthy so far: {count} checks of 15 steps found nothing worse than a hint."
+    assert doctor.headline("ppo", [], 1) == f"Healthy: {count} checks of 1 step found nothing wrong. What grows slowly takes ten steps to show."
+    assert doctor.headline("ppo", [replace(sick[0], severity="info")], 15) == f"Healthy: {count} checks of 15 steps found nothing worse than a hint."
     assert doctor.headline("ppo", sick, 40) == "Nothing holds the policy near SFT, since step 1, and 1 more."
     assert doctor.headline("ppo", [], 0) == "No step yet to look at."
     assert "SFT, reward and PPO" in doctor.headline("evaluate", [], 3)

@@ -71,7 +71,7 @@ def test_the_command_line_tells_it_in_words_and_in_json(lab: Lab, capsys) -> Non
     assert found["findings"][0]["remedy"]["lr"] == pytest.approx(6.7e-5) and found["step"] == 15
     main(["doctor", logged(lab), "--lab", str(lab.home)])
     told = capsys.readouterr().out
-    assert told.startswith("Healthy so far: ") and "15 steps found nothing wrong.\n  The score went from" in told
+    assert told.startswith("Healthy: ") and "15 steps found nothing wrong.\n  The score went from" in told
 
 
 def test_the_page_gets_findings_when_something_is_new_and_only_then(lab: Lab) -> None:
@@ -86,7 +86,7 @@ def test_the_page_gets_findings_when_something_is_new_and_only_then(lab: Lab) ->
 def test_a_healthy_run_is_called_so_and_on_what_grounds(lab: Lab) -> None:
     name = logged(lab)
     found = live.health(lab, lab.run(name))
-    assert found["worst"] == "well" and found["verdict"].startswith("Healthy so far: ")
+    assert found["worst"] == "well" and found["verdict"].startswith("Healthy: ")
     assert found["grounds"] == lab.grounds(name) and "The drift from SFT is" in " ".join(found["grounds"])
 
 

@@ -55,7 +55,7 @@ def test_a_loss_from_the_start_is_no_peak(lab):
     assert "worse" in overdone.told(found) or "Over-optimised" in overdone.told(found)
 
 
-@pytest.mark.parametrize(("looks", "judge", "words"), [([], True, "Nobody has looked"), (HEALTHY, False, "Only the reward model itself judges"), (HEALTHY[:2], True, "A few more looks"),
+@pytest.mark.parametrize(("looks", "judge", "words"), [([], True, "No look at held-out prompts"), (HEALTHY, False, "Only the reward model itself judges"), (HEALTHY[:2], True, "A few more looks"),
                                                        ([(s, k, p, 1.0) for s, k, p, _ in HEALTHY], True, "No clear gain in gold")])
 def test_what_cannot_be_told_is_not(lab, looks, judge, words):
     assert words in overdone.told(lab.over_optimisation(logged(lab, looks, judge)))
@@ -76,8 +76,8 @@ def test_the_page_gets_looks_fit_star_and_best_of_n(lab):
 
 def test_the_figure_of_a_notebook_has_the_same(lab):
     names = [trace.name for trace in lab.plot_gold(logged(lab, OVERDONE)).data]
-    assert names == ["95 % of the fit", "d(α - β ln d)", "proxy (SFT sd)", "gold (points)"]
-    assert [trace.name for trace in lab.plot_gold(logged(lab, HEALTHY[:2])).data] == ["proxy (SFT sd)", "gold (points)"]
+    assert names == ["95 % of the fit", "d(α - β ln d)", "proxy (sd)", "gold (points)"]
+    assert [trace.name for trace in lab.plot_gold(logged(lab, HEALTHY[:2])).data] == ["proxy (sd)", "gold (points)"]
 
 
 # --- several runs on one chart

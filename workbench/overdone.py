@@ -63,7 +63,7 @@ def read(store: Store, home: Path, run: Run) -> Overdone:
 def told(found: Overdone) -> str:
     """Whether it is over-optimised, in words, with the figures."""
     if not found.looks:
-        return "Nobody has looked at held-out prompts yet."
+        return "No look at held-out prompts has been judged yet: the first step brings one, and every sample_every steps after it."
     if not found.judged:
         return ("Only the reward model itself judges here, so over-optimisation cannot be seen. Practise on a pack's prompts, which bring a rule, "
                 "or name a second reward run in the knob gold.")

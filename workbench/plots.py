@@ -40,8 +40,8 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Gradient length", ("grad_norm",), "Calm is good."),
     ],
     "ppo": [
-        Chart("Reward", ("score", "reward", "gold"), "Score (green) should rise; the held-out rule (blue) should follow it."),
-        Chart("Drift from the SFT model", ("kl_seq", "kl3_seq"), "Starts at 0. The price of reward: slow growth is healthy."),
+        Chart("Reward", ("score", "reward", "gold"), "Score should rise, the held-out rule with it."),
+        Chart("Drift from the SFT model", ("kl_seq", "kl3_seq"), "Measured as KL. Slow growth is healthy."),
         Chart("Reply length", ("reply_tokens",), "A steady climb means padding for reward."),
         Chart("Replies that end", ("eos_rate",), "Should stay near 1.", span=SHARE),
         Chart("Entropy", ("entropy",), "A dive to 0 means the same answer to everyone.", is_main=False),
@@ -86,7 +86,7 @@ def colour(key: str, among: tuple[str, ...] = ()) -> str:
     """A metric's colour; where its role is taken by an earlier one of the chart, a paler shade of it."""
     role = METRICS[key].role
     taken = sum(1 for other in among[:among.index(key)] if METRICS[other].role == role) if key in among else 0
-    return COLOURS[role] + ("" if not taken else "80")
+    return COLOURS[role] + ("" if not taken else "b0")
 
 
 def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | None = None) -> Any:

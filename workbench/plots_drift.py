@@ -77,7 +77,7 @@ def gold(found: Overdone, name: str = "") -> Any:
              fillcolor=rgba(COLOURS["policy"] + "22"), line={"width": 0}, mode="lines")
         line(found.fit.grid, found.fit.curve, "d(α - β ln d)", mode="lines", line={"color": rgba(COLOURS["policy"]), "dash": "dot"})
     if found.looks:
-        line([look.d for look in found.looks], [look.proxy - found.looks[0].proxy for look in found.looks], "proxy (SFT sd)", mode="lines+markers",
+        line([look.d for look in found.looks], [look.proxy - found.looks[0].proxy for look in found.looks], "proxy (sd)", mode="lines+markers",
              text=[look.step for look in found.looks], line={"color": rgba(COLOURS["reward"])}, hovertemplate="step %{text}: %{y:.3g}")
     if found.judged:
         gains = [look.gold - found.judged[0].gold for look in found.judged]

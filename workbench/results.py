@@ -47,7 +47,7 @@ def verdict(found: Mapping[str, Any]) -> str:
 
 def rows(found: Mapping[str, Any]) -> list[list[str]]:
     """Label, figure of a, figure of b; only what was measured."""
-    told: list[list[str]] = []
+    told, second = [], named(found, "b")
 
     def tell(label: str, form: str, a: str, b: str = "") -> None:
         if found.get(a) is not None or found.get(b) is not None:
@@ -57,8 +57,8 @@ def rows(found: Mapping[str, Any]) -> list[list[str]]:
         told.append(["Preferred", f"{found['win_rate']:.0%}", f"{1 - found['win_rate']:.0%}"])
     tell("Scoring rule, mean", "{:.2f}", "gold_a", "gold_b")
     tell("Scoring rule, spread (sd)", "{:.2f}", "gold_sd_a", "gold_sd_b")
-    tell("Scoring rule, gain in spreads of the second", "{:+.2f}", "gold_gain_sd")
-    tell("Drift from the second (KL, nats per reply)", "{:.2f}", "kl_seq")
+    tell(f"Scoring rule, gain in sd of {second}", "{:+.2f}", "gold_gain_sd")
+    tell(f"Drift from {second} (KL, nats per reply)", "{:.2f}", "kl_seq")
     tell("Reply length (tokens)", "{:.1f}", "reply_tokens_a", "reply_tokens_b")
     tell("Perplexity on plain text (lower is better)", "{:.1f}", "perplexity_a", "perplexity_b")
     return told

@@ -5,22 +5,20 @@ wb.Chart = class {
     this.metrics = metrics;
     this.series = spec.keys.map((key) => ({ key, x: [], y: [] }));
     this.plot = wb.el("div", "wb-plot");
-    this.empty = wb.el("p", "wb-empty", spec.about);
     const head = wb.el("div", "wb-chart-head", null, wb.el("strong", "", spec.title));
     const first = metrics[spec.keys[0]];
     head.append(wb.tip(first.help, first.healthy + this.limits()));
     this.verdict = wb.el("span", "wb-verdict-chip", "");
     this.verdict.hidden = true;
     head.append(this.verdict);
-    this.legend = wb.el("span", "wb-legend");
-    head.append(this.legend);
+    this.legend = wb.el("p", "wb-legend");
     for (const key of spec.keys) {
       if ((spec.band || []).includes(key)) continue;
       const dot = wb.el("i");
       dot.style.background = spec.colours[key];
       if (spec.keys.length > 1) this.legend.append(wb.el("span", "", null, dot, wb.el("span", "", metrics[key].title)));
     }
-    this.box = wb.el("section", "wb-chart", null, head, this.plot, this.empty);
+    this.box = wb.el("section", "wb-chart", null, head, wb.el("p", "wb-about", spec.about), this.legend, this.plot);
     this.drawn = this.isPlain = false;
     new ResizeObserver(() => this.fit()).observe(this.plot);
     new MutationObserver(() => this.drawn && Plotly.relayout(this.plot, this.colours())).observe(document.body, { attributeFilter: ["class"] });

@@ -17,12 +17,13 @@ wb.Figure = class {
   show(said, traces, layout) {
     wb.put(this.said, said);
     this.plot.hidden = !traces.length;
+    const titled = (axis) => (axis?.title ? { ...axis, title: { standoff: 4, ...axis.title } } : axis); // near its ticks, clear of the words below
     const axis = { zeroline: false, automargin: true, tickfont: { size: 11 }, nticks: 6 };
     this.traces = traces;
     this.layout = {
       margin: { l: 42, r: 8, t: 4, b: 46 }, height: 204, autosize: true, showlegend: false, dragmode: false, paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)", font: { size: 11, family: "system-ui, sans-serif" }, hoverlabel: { font: { size: 11 } }, bargap: 0.06, ...layout,
-      xaxis: { ...axis, ...(layout.xaxis || {}), automargin: false }, yaxis: { ...axis, ...(layout.yaxis || {}) },
+      xaxis: { ...axis, ...titled(layout.xaxis), automargin: false }, yaxis: { ...axis, ...(layout.yaxis || {}) },
     };
     this.isDrawn = false;
     this.fit();

@@ -18,8 +18,8 @@ wb.Overdone = class {
     Object.assign(this, { run: "", count: -1, isStale: false });
     wb.put(this.said, "");
     for (const figure of [this.gold, this.frontier]) figure.clear();
-    wb.put(this.gold.said, "The reward model is only a stand-in for people: pressed too hard, it is fooled. Here a second judge, which PPO never sees, says whether the gain is real.");
-    wb.put(this.frontier.said, "KL counts, in nats, how differently from SFT the policy speaks: 0 is not at all. Reward is bought with it; this chart shows the price.");
+    wb.put(this.gold.said, "The reward model is only a stand-in for people: pressed too hard, it is fooled. Here a second judge, which PPO never sees, says whether the gain is real. A point at each look: every sample_every steps.");
+    wb.put(this.frontier.said, "Reward is bought with drift from SFT; this chart shows the price.");
   }
 
   update(run, count) {
@@ -54,8 +54,8 @@ wb.Overdone = class {
 
   drawFrontier({ steps, best }) {
     if (!steps.length) return;
-    this.frontier.show("KL counts, in nats, how differently from SFT the policy speaks. A point per step, fainter earlier" + (best.length ? "; grey: best of n without training." : "."), [...wb.Overdone.reference(best),
-      { type: "scatter", mode: "markers", x: steps.map((one) => one[1]), y: steps.map((one) => one[2]), text: steps.map((one) => one[0]), marker: { size: 6, color: "#2f9e63", line: { width: 0 }, opacity: steps.map((_, at) => 0.25 + (0.75 * (at + 1)) / steps.length) }, hovertemplate: "step %{text}: score %{y:.2f} at %{x:.2f} nats<extra></extra>" }],
+    this.frontier.show("A point per step, fainter earlier." + (best.length ? " Grey: best of n, without training." : ""), [...wb.Overdone.reference(best),
+      { type: "scatter", mode: "markers", x: steps.map((one) => one[1]), y: steps.map((one) => one[2]), text: steps.map((one) => one[0]), marker: { size: 6, color: "#2f9e63", line: { width: 0 }, opacity: steps.map((_, at) => 0.4 + (0.6 * (at + 1)) / steps.length) }, hovertemplate: "step %{text}: score %{y:.2f} at %{x:.2f} nats<extra></extra>" }],
       wb.Overdone.axes(this.run));
   }
 

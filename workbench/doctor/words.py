@@ -39,7 +39,7 @@ def headline(stage: str, findings: Sequence[Finding], steps: int) -> str:
 def healthy(checks: int, has_hints: bool, steps: int) -> str:
     span = f"{steps} step" + ("s" if steps != 1 else "")
     later = " What grows slowly takes ten steps to show." if steps < YOUNG else ""
-    return f"Healthy so far: {checks} checks of {span} found nothing {'worse than a hint' if has_hints else 'wrong'}.{later}"
+    return f"Healthy: {checks} checks of {span} found nothing {'worse than a hint' if has_hints else 'wrong'}.{later}"
 
 
 def as_record(finding: Finding, recipe: Recipe) -> dict[str, Any]:
