@@ -27,7 +27,7 @@ class Cure:
     way: Literal["", "change", "fork", "start"] = ""
     knobs: Mapping[str, Any] = field(default_factory=dict)
     step: int = 0  # of the checkpoint that a fork goes on from
-    is_best: bool = False  # that checkpoint is the best one by the held-out rule, and better than the run is now
+    is_best: bool = False  # that checkpoint is the best one by the held-out judge
     wait: str = ""
 
     @property
@@ -41,7 +41,8 @@ class Cure:
 def of(store: Store, home: Path, run: Run, finding: Finding) -> Cure:
     """The best way to take a finding's remedy now.
 
-    Where a policy has learned its reward model's mistakes, it goes back to the best checkpoint before that; else live knobs change at once.
+    Where a policy has learned its reward model's mistakes, it goes back to the best checkpoint: at once when the run is over, and while it
+    goes on only if it does worse now by more than chance. Else live knobs change at once.
     """
     knobs, recipe = finding.remedy, checks.recipe_at(store, run)
     if not knobs:
@@ -50,7 +51,7 @@ def of(store: Store, home: Path, run: Run, finding: Finding) -> Cure:
     fits = not any(recipe.named(name).metadata["shapes"] for name in knobs)
     left = [step for step in there if step < total] if fits else []
     top = best_kept(store, run.id, left) if finding.goes_back else None
-    if top and is_worse_now(store, run, top):
+    if top and (run.state not in LIVE or is_worse_now(store, run, top)):  # a run that is over has nothing to gain from its last steps
         return Cure("fork", knobs, top[0], is_best=True)
     if run.state in LIVE and all(recipe.named(name).metadata["live"] for name in knobs):
         wait = too_early(run, knobs, changes.of(store, run.id))

@@ -111,10 +111,13 @@ def plan(store: Store, recipe: Recipe, measured: float = 0.0) -> Plan:
     kept = own.tokens * shape.kept(own.length) * (own.layers or shape.layers) * number
     logits = min(LOGITS, own.read * shape.vocabulary) * (number + 1)
     cache = own.decoded * 2 * shape.kv_heads * shape.head * shape.layers * number * 2  # twice while finished rows are dropped
+    laid = (shape.parameters - tables) * 2 if own.decoded and number == 2 else 0  # a copy in the order that decoding reads; engine/fused.py
+    # Replies are written while nothing is kept for a backward pass; but what an update gave back lies in pieces, and the copy finds no room there.
+    writing = laid + max(0.0, cache - kept * UNEVEN - logits) if own.alternates else max(0.0, laid + cache - kept * UNEVEN - logits)
     return Plan({
         "program": PROGRAM + (KERNELS if own.trained else 0), "base": base * 1.15, "adapters": adapter * own.roles,
         "optimiser": adapter * 3 * own.trained, "activations": kept * UNEVEN, "logits": logits,
-        "cache": max(0.0, cache - kept * UNEVEN - logits)}, measured)  # replies are written while nothing is kept for a backward pass
+        "writing": writing}, measured)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Load:
     decoded: float  # tokens held by the decoder
     rank: int = 16
     layers: int = 0
+    alternates: bool = False  # writes replies again after each update
 
 
 def roles_and_rows(store: Store, recipe: Recipe) -> Load:
@@ -155,7 +159,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
         roles, decoded = 2 + own + len(rewards.runs(recipe.reward)) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
-        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, **lora)
+        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, alternates=True, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 
