@@ -90,11 +90,11 @@ def test_a_policy_that_is_as_good_as_it_ever_was_is_not_taken_back(lab, ppo):
 def test_a_run_that_is_over_is_forked_from_its_best_step_however_small_its_lead(lab, ppo):
     for step in range(1, 21):
         lab.store.log(ppo, step, 20, {"score": 0.1 * step, "gold": 0.5 * (-1) ** step + (0.1 if 7 <= step <= 10 else 0.0)})
-    checkpoint(lab, ppo, 7, 19)
+    checkpoint(lab, ppo, 8, 19)
     assert way(lab, ppo, {"kl_weight": 0.1}, goes_back=True).way == "change"
     lab.store.set_state(ppo, "done", ("running",))
     found = way(lab, ppo, {"kl_weight": 0.1}, goes_back=True)
-    assert (found.way, found.step, found.is_best) == ("fork", 7, True)
+    assert (found.way, found.step, found.is_best) == ("fork", 8, True)
 
 
 def test_without_a_held_out_rule_the_knobs_change_live(lab, ppo):
