@@ -72,8 +72,8 @@ def test_the_heatmaps_figures_equal_those_recomputed_by_hand_from_the_stored_ada
         with torch.no_grad():
             values = backbone.heads["value"](by_hand(backbone, "value", row, 1.0)[1]).tolist()
         score = score_by_hand(backbone, row)
-        paid = max(-5.0, min(5.0, score)) - (ALL.no_end_penalty if row.finish == "cut" else 0.0) - ALL.length_penalty * len(row.ids)
-        rewards = [-ALL.kl_weight * (mine - theirs) for mine, theirs in zip(logps, reference, strict=True)]
+        paid = max(-5.0, min(5.0, score)) - (ALL.no_end_penalty if row.finish == "cut" else 0.0)
+        rewards = [-ALL.kl_weight * (mine - theirs) - ALL.length_penalty for mine, theirs in zip(logps, reference, strict=True)]
         rewards[-1] += paid
         raw.append(gae_by_hand(rewards, values, ALL.lam))
         assert near(row.logps, logps) and near(row.reference, reference) and near(row.values, values) and near(row.rewards, rewards)

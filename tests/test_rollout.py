@@ -47,13 +47,25 @@ def test_a_reply_that_was_cut_off_is_scored_as_if_its_turn_had_ended(backbone):
 
 
 def test_a_reply_without_an_end_pays_and_scores_are_kept_within_limits():
-    found = shaped_score(torch.tensor([1.0, 1.0, 9.0, -9.0]), torch.tensor([True, False, True, True]), torch.tensor([2, 3, 4, 5]), 1.0, 0.0)
+    found = shaped_score(torch.tensor([1.0, 1.0, 9.0, -9.0]), torch.tensor([True, False, True, True]), 1.0)
     assert found.tolist() == [1.0, 0.0, 5.0, -5.0]
 
 
 def test_each_token_costs_the_length_penalty_after_the_score_is_kept_within_limits():
-    found = shaped_score(torch.tensor([1.0, 1.0, 9.0]), torch.tensor([True, False, True]), torch.tensor([2, 3, 40]), 1.0, 0.125)
-    assert found.tolist() == [1.0 - 0.25, 1.0 - 1.0 - 0.375, 5.0 - 5.0]
+    said = replies_of([[5], [5]], [[6, 7, 8], [6, 7]], [True, False])
+    found = priced(said, torch.zeros(2, 3), torch.tensor([9.0, 1.0]), 0.125).rewards
+    assert found.tolist() == [[-0.125, -0.125, 5.0 - 0.125], [-0.125, 1.0 - 1.0 - 0.125, 0.0]]
+
+
+def test_a_new_length_penalty_does_not_blame_the_token_that_ends_a_reply():
+    said = replies_of([[5], [5]], [[6] * 30, [6] * 20], [True, True])
+    stale = torch.ones(2, 30) * said.mask  # a value model that knows the score and nothing of the price
+    found = priced(said, stale, torch.tensor([1.0, 1.0]), 0.125)
+    assert all(row[mask.bool()][-1] == row[mask.bool()].max() for row, mask in zip(found.advantages, said.mask, strict=True))
+
+
+def priced(said, values, score, price):
+    return ppo.credit(closed(said, 257), said.ended, torch.zeros(values.shape), torch.zeros(values.shape), values, score, RECIPE.replace(length_penalty=price))
 
 
 def test_what_stands_after_the_end_influences_nothing(backbone):

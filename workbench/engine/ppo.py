@@ -122,9 +122,12 @@ def collect(backbone: Backbone, batch: Sequence[Prompt], recipe: PpoRecipe, inde
 
 
 def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: Tensor, score: Tensor, recipe: PpoRecipe) -> Rollout:
-    """Rewards per token (KL cost at each, the score at the last), then GAE; advantages are whitened over the whole batch."""
-    shaped = shaped_score(score, ended, rows.mask.sum(1), recipe.no_end_penalty, recipe.length_penalty)
-    rewards = maths.token_rewards(logps, reference, shaped, rows.mask, recipe.kl_weight)
+    """Rewards per token (KL cost and price at each, the score at the last), then GAE; advantages are whitened over the whole batch.
+
+    The price of length is paid token by token: paid at the end, a value model that does not know it yet would blame the token that ends the reply.
+    """
+    shaped = shaped_score(score, ended, recipe.no_end_penalty)
+    rewards = maths.token_rewards(logps, reference, shaped, rows.mask, recipe.kl_weight) - recipe.length_penalty * rows.mask
     advantages, returns = maths.gae(rewards, values, rows.mask, lam=recipe.lam)
     return Rollout(rows, logps, reference, values, maths.whiten(advantages, rows.mask), returns, shaped, ended, rewards, score)
 
@@ -135,7 +138,7 @@ def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tenso
     kl_seq = float(kl.sum(1).mean())
     mismatch = ((replies.logps - rollout.logps).abs() * rollout.mask).sum() / rollout.mask.sum()
     return {
-        "reward": float(rollout.score.mean()) - recipe.kl_weight * kl_seq, "score": float(score.mean()), "score_sd": float(score.std()),
+        "reward": float(rollout.rewards.sum(1).mean()), "score": float(score.mean()), "score_sd": float(score.std()),
         "kl_seq": kl_seq, "kl_se": float(kl.sum(1).std()) / len(kl) ** 0.5, "kl_tok": float(kl.sum() / rollout.mask.sum()),
         "kl3_seq": float(maths.k3(rollout.logps, rollout.reference, rollout.mask).sum(1).mean()),
         "entropy": float(maths.masked_mean(entropies, rollout.mask)), "reply_tokens": float(rollout.mask.sum(1).float().mean()),

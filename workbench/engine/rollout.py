@@ -43,7 +43,7 @@ class Rollout(NamedTuple):
     """b replies with everything PPO needs to learn from them.
 
     All is (b, t) over the reply's tokens, but score, ended and raw_score (b,). values[:, t] is the state before token t; score is
-    what the reply was paid (kept within limits, less the penalties for not ending and for length), raw_score what the reward model said.
+    what the reply was paid at its end (kept within limits, less the penalty for not ending), raw_score what the reward model said.
     """
 
     rows: Rows
@@ -134,6 +134,6 @@ def score_states(backbone: Backbone, role: str, rows: Rows, size: int) -> Tensor
         return torch.cat([scattered(backbone.heads[role](reply_states(backbone, part)), part.mask) for part in parts])
 
 
-def shaped_score(score: Tensor, ended: Tensor, tokens: Tensor, no_end_penalty: float, length_penalty: float, limit: float = 5.0) -> Tensor:
-    """The reward model's score (b,), kept within `limit` standard deviations, less what a reply pays for not ending and for each of its tokens."""
-    return score.clamp(-limit, limit) - no_end_penalty * (~ended).float() - length_penalty * tokens
+def shaped_score(score: Tensor, ended: Tensor, no_end_penalty: float, limit: float = 5.0) -> Tensor:
+    """The reward model's score (b,), kept within `limit` standard deviations, less what a reply pays for not ending."""
+    return score.clamp(-limit, limit) - no_end_penalty * (~ended).float()
