@@ -113,8 +113,9 @@ def project_laid(x: Tensor, linear: Laid, add: Tensor | None = None) -> Tensor:
     """What `project` gives, up to rounding, in one product; without gradients."""
     if linear.down is not None:
         x = torch.cat([x, x @ linear.down], 1)
-    out = torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, "none", [], "")
-    return out if add is None else out.add_(add)
+    if add is not None:
+        return torch.ops.mkldnn._linear_pointwise.binary(x, add, linear.weight, linear.bias, "add")
+    return torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, "none", [], "")
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, add: Tensor | None) -> Tensor:

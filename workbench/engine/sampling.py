@@ -7,9 +7,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import FILL, Padded, pad
+
+
+SPAN = 256  # tokens whose shares are summed at once
+LAST = 1 - 2**-24  # the greatest number below 1 in fp32
 
 
 class Replies(NamedTuple):
@@ -34,14 +39,27 @@ def pick(logits: Tensor, temperature: float, uniform: Tensor) -> tuple[Tensor, T
     No top-k, no top-p, no penalties: the distribution sampled is the one that is scored. logits (b, v), uniform (b,) in
     [0, 1). A temperature of 0 takes the likeliest token.
     """
-    logps = torch.log_softmax(logits.float() / (temperature or 1.0), -1)
-    if temperature == 0:
-        ids = logps.argmax(-1)
-    else:
-        summed = logps.exp().cumsum(-1)
-        ids = torch.searchsorted(summed, (uniform * summed[:, -1]).unsqueeze(1), right=True).squeeze(1)
-        ids = ids.clamp(max=logits.shape[-1] - 1)
-    return ids, logps.gather(1, ids.unsqueeze(1)).squeeze(1)
+    shares = torch.softmax(logits.to(torch.float32, copy=True).div_(temperature or 1.0), -1)
+    ids = shares.argmax(-1) if temperature == 0 else where(shares, uniform)
+    return ids, shares.gather(1, ids.unsqueeze(1)).squeeze(1).clamp(min=torch.finfo(shares.dtype).tiny).log()
+
+
+def where(shares: Tensor, uniform: Tensor) -> Tensor:
+    """The place (b,) at which the running sum of shares (b, v) passes `uniform` of its total: first among spans of tokens, then within one."""
+    spans = F.pad(shares, (0, -shares.shape[1] % SPAN)).view(len(shares), -1, SPAN)
+    span, left = passed(spans.sum(-1), uniform)
+    inside, _ = passed(spans[torch.arange(len(spans), device=spans.device), span], left)
+    return (span * SPAN + inside).clamp(max=shares.shape[1] - 1)
+
+
+def passed(shares: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Place (b,), and how far into it, in [0, 1)."""
+    summed = shares.cumsum(-1)
+    wanted = (uniform * summed[:, -1]).unsqueeze(1)
+    place = torch.searchsorted(summed, wanted, right=True).clamp(max=shares.shape[1] - 1)
+    before = summed.gather(1, place) - shares.gather(1, place)
+    inside = (wanted - before) / shares.gather(1, place)
+    return place.squeeze(1), inside.nan_to_num(0.0).clamp(0, LAST).squeeze(1)
 
 
 @torch.no_grad()
@@ -59,7 +77,7 @@ def decode(backbone: Backbone, prompts: Sequence[Sequence[int]], reply_tokens: i
     alive, stream = torch.arange(count, device=backbone.device), backbone.stream(padded, reply_tokens)
     for t in range(reply_tokens):
         uniform = torch.rand(count, generator=generator).to(backbone.device)[alive]
-        token, logp = pick(backbone.logits(stream.hidden), temperature, uniform)
+        token, logp = pick(stream.logits(), temperature, uniform)
         ids[alive, t], mask[alive, t], logps[alive, t] = token, 1, logp
         stopped = torch.isin(token, stops)
         ended[alive[stopped]] = True

@@ -9,19 +9,23 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from workbench.engine.batches import Padded
+from workbench.engine.fused import project_laid
 from workbench.engine.layout import layout_of
 from workbench.engine.trunk import Adapter, Cache, Trunk
 
 
 class FastStream:
-    """On the fast path; `hidden` (b, d) is the state of each row's last token."""
+    """On the fast path; `logits` (b, v) are for the token after each row's last one."""
 
     def __init__(self, trunk: Trunk, adapter: Adapter | None, prompts: Padded, room: int) -> None:
         self.trunk, layout = trunk, layout_of(*prompts)
         self.cache = Cache(trunk, layout, room)
         x = trunk.forward(trunk.embed(layout.take(prompts.ids)), layout, adapter, range(len(trunk.layers)), self.cache)
         self.hidden = trunk.finish(layout.last(x))
-        self.adapter = trunk.laid_out(adapter)
+        self.adapter, self.output = trunk.laid_out(adapter), trunk.output_laid_out()
+
+    def logits(self) -> Tensor:
+        return self.trunk.output(self.hidden) if self.output is None else project_laid(self.hidden, self.output)
 
     def add(self, tokens: Tensor) -> None:
         self.hidden = self.trunk.next(tokens, self.adapter, self.cache)
@@ -36,6 +40,9 @@ class PlainStream:
     def __init__(self, backbone: Any, prompts: Padded, room: int) -> None:
         self.backbone, self.attention, self.cache = backbone, prompts.mask, DynamicCache(config=backbone.base.config)
         self.hidden = backbone.hidden(prompts.ids, self.attention, self.cache)[:, -1]
+
+    def logits(self) -> Tensor:
+        return self.backbone.logits(self.hidden)
 
     def add(self, tokens: Tensor) -> None:
         self.attention = torch.cat([self.attention, self.attention.new_ones(len(tokens), 1)], 1)

@@ -16,6 +16,7 @@ from workbench.engine.fused import Laid, Lora, attend, can_lay_out, laid_out, no
 from workbench.engine.layout import Layout
 
 GROUPS = {"qkv": ("q_proj", "k_proj", "v_proj"), "out": ("o_proj",), "gates": ("gate_proj", "up_proj"), "down": ("down_proj",)}
+BLOCK = 64  # columns that a cache grows by
 Adapter = list[dict[str, Lora | Laid | None]]  # by layer, by group
 
 
@@ -30,36 +31,40 @@ class Pair(NamedTuple):
 class Cache:
     """Keys and values of rows that end in the same column, so that the next token of every row is written in one stroke.
 
-    b rows, `column` tokens wide so far, with room for more; what stands before a row's first token is never seen.
+    b rows, `column` tokens wide so far; what stands before a row's first token, and in columns not yet written, is never seen. All columns
+    are read at every step: products of the same size again and again take less than exact ones, whose operands must be copied first.
     """
 
     def __init__(self, trunk: Trunk, layout: Layout, room: int) -> None:
         self.heads, like, count = trunk.kv_heads, trunk.embed.weight, len(layout.lengths)
-        self.lengths, self.column = layout.lengths, layout.shared + layout.own
-        width = self.column + room
-        ahead = self.column - self.lengths  # empty columns of each row
-        self.places = (torch.arange(self.column, device=like.device) - ahead.unsqueeze(1)).clamp_(min=0)
-        is_empty = torch.arange(width, device=like.device) < ahead.repeat_interleave(self.heads).unsqueeze(1)
-        self.unseen = like.new_zeros(count * self.heads, 1, width).masked_fill_(is_empty.unsqueeze(1), -torch.inf)
-        self.keys = [like.new_zeros(count * self.heads, trunk.head, width) for _ in trunk.layers]
-        self.values = [like.new_zeros(count * self.heads, width, trunk.head) for _ in trunk.layers]
+        self.lengths, self.column, self.room = layout.lengths, layout.shared + layout.own, room
+        width = self.column + min(room, BLOCK)
+        ahead = (self.column - self.lengths).unsqueeze(1)  # empty columns of each row
+        columns = torch.arange(width, device=like.device)
+        self.places = (columns[: self.column] - ahead).clamp_(min=0)
+        is_empty = (columns < ahead) | (columns >= self.column)
+        self.unseen = like.new_zeros(count * self.heads, 1, width).masked_fill_(is_empty.repeat_interleave(self.heads, 0).unsqueeze(1), -torch.inf)
+        self.keys, self.values = ([like.new_zeros(count * self.heads, width, trunk.head) for _ in trunk.layers] for _ in range(2))
 
     def fill(self, i: int, k: Tensor, v: Tensor) -> None:
         """Whole rows (b, t, heads, head) of layer i, as they stand from column 0 on."""
         rows = torch.arange(len(k), device=k.device).unsqueeze(1)
-        k, v = k[rows, self.places], v[rows, self.places]
-        self.keys[i][:, :, : self.column] = k.permute(0, 2, 3, 1).flatten(0, 1)
-        self.values[i][:, : self.column] = v.transpose(1, 2).flatten(0, 1)
+        for held, new in ((self.keys[i], k), (self.values[i], v)):
+            held[:, : self.column] = new[rows, self.places].transpose(1, 2).flatten(0, 1)
+
+    def open(self) -> None:
+        """Makes the next column one that is seen; every layer then adds its token there."""
+        if self.column == self.unseen.shape[-1]:
+            more = min(BLOCK, self.room)
+            self.unseen = nn.functional.pad(self.unseen, (0, more), value=-torch.inf)
+            self.keys, self.values = ([nn.functional.pad(each, (0, 0, 0, more)) for each in held] for held in (self.keys, self.values))
+        self.unseen[:, :, self.column] = 0
+        self.column, self.lengths = self.column + 1, self.lengths + 1
 
     def add(self, i: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Writes one token (b, heads, head) of every row; returns keys, values and what is unseen up to there."""
-        seen = self.column + 1
-        self.keys[i][:, :, self.column], self.values[i][:, self.column] = k.flatten(0, 1), v.flatten(0, 1)
-        return self.keys[i][:, :, :seen], self.values[i][:, :seen], self.unseen[:, :, :seen]
-
-    def grow(self) -> None:
-        """All layers have added their token."""
-        self.column, self.lengths = self.column + 1, self.lengths + 1
+        """Writes one token (b, heads, head) of every row into the open column; returns keys, values and what is unseen."""
+        self.keys[i][:, self.column - 1], self.values[i][:, self.column - 1] = k.flatten(0, 1), v.flatten(0, 1)
+        return self.keys[i], self.values[i], self.unseen
 
     def keep(self, rows: Tensor) -> None:
         """Forgets all other rows."""
@@ -89,6 +94,7 @@ class Trunk:
     def __init__(self, base: Any) -> None:
         model, config = base.model, base.config
         self.embed, self.rotary, self.last_norm = model.embed_tokens, model.rotary_emb, model.norm
+        self.output = base.get_output_embeddings()
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head: int = model.layers[0].self_attn.head_dim
         self.layers = [Block(layer.input_layernorm, layer.post_attention_layernorm, {g: joined(layer, names) for g, names in GROUPS.items()})
@@ -99,6 +105,10 @@ class Trunk:
         dtype = self.embed.weight.dtype
         return [{group: fused([pairs.get((i, name)) for name in names], block.linears[group][0], dtype) for group, names in GROUPS.items()}
                 for i, block in enumerate(self.layers)]
+
+    def output_laid_out(self) -> Laid | None:
+        """The frozen output layer, laid out likewise."""
+        return laid_out(self.output.weight, self.output.bias, None) if can_lay_out(self.output.weight) else None
 
     def laid_out(self, adapter: Adapter | None) -> Adapter | None:
         """The same adapter beside the frozen matrices, laid out for a few rows at a time, where that is known to be faster."""
@@ -155,14 +165,14 @@ class Trunk:
         """States (b, d) after one more token (b,) of every row."""
         x = self.embed(ids)
         rope = self.rope(cache.lengths, x)
+        cache.open()
         for i in range(len(self.layers)):
             x = self.layer(i, x, rope, lambda q, k, v, i=i: self.attend_one(q, *cache.add(i, k, v)), adapter[i] if adapter else {})
-        cache.grow()
         return self.finish(x)
 
     def attend_one(self, q: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
         """Attention of one new token per row to all that its row holds."""
-        shares = torch.baddbmm(unseen, q.reshape(len(keys), -1, self.head), keys, alpha=self.head**-0.5).softmax(-1)
+        shares = torch.baddbmm(unseen, q.reshape(len(keys), -1, self.head), keys.transpose(1, 2), alpha=self.head**-0.5).softmax(-1)
         return torch.bmm(shares, values).view(len(q), -1)
 
 
