@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -96,7 +97,18 @@ def is_ready(lab: Lab, tab: str) -> bool:
 
 
 def headline(lab: Lab, run: Run) -> str:
-    """A run's most telling number, in words; empty before there is one."""
+    """A run's most telling number, in words, and how much the doctor warns of; empty before there is one."""
+    return "  ·  ".join(filter(None, [telling(lab, run), warned(lab, run.id, run.step, run.state)]))
+
+
+@functools.lru_cache(maxsize=512)
+def warned(lab: Lab, name: str, step: int, state: str) -> str:
+    """How many warnings the doctor has for a run as it stands at that step."""
+    count = sum(finding.severity != "info" for finding in lab.doctor(name))
+    return f"{count} warning{'s' if count > 1 else ''}" if count else ""
+
+
+def telling(lab: Lab, run: Run) -> str:
     if run.stage == "evaluate":
         rate = run.summary.get("win_rate")
         return f"preferred {rate:.0%}" if isinstance(rate, int | float) and math.isfinite(rate) else ""

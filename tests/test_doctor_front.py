@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps import live
+from apps import live, pipeline, run_bar
 from tests.traces import trace
 from workbench import Lab, PpoRecipe, SftRecipe
 from workbench.__main__ import main
@@ -81,6 +81,12 @@ def test_the_page_gets_findings_when_something_is_new_and_only_then(lab: Lab) ->
     assert json.dumps(first)
     assert live.news(lab, lab.run(name), name, 15, "ppo")["health"] is None
     assert live.news(lab, lab.run(logged(lab)), "", -1, "ppo")["health"]["findings"] == []
+
+
+def test_every_list_of_runs_says_that_the_doctor_warns(lab: Lab) -> None:
+    sick, well = (lab.run(logged(lab, **traits)) for traits in ({"approx_kl": 0.4}, {}))
+    assert pipeline.headline(lab, sick).endswith("  ·  1 warning") and "warning" not in pipeline.headline(lab, well)
+    assert run_bar.describe(lab, sick)["warned"] == "1 warning" and not run_bar.describe(lab, well)["warned"]
 
 
 def test_a_healthy_run_is_called_so_and_on_what_grounds(lab: Lab) -> None:

@@ -40,8 +40,8 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Gradient length", ("grad_norm",), "Calm is good."),
     ],
     "ppo": [
-        Chart("Reward", ("score", "reward", "gold"), "Score should rise, the held-out rule with it."),
-        Chart("Drift from the SFT model", ("kl_seq", "kl3_seq"), "Measured as KL. Slow growth is healthy."),
+        Chart("Reward", ("score", "reward", "held_gold", "gold"), "Score is the reward model's opinion, gold that of a judge PPO never learns from. Both should rise."),
+        Chart("Drift from the SFT model", ("kl_seq", "kl3_seq"), "KL says, in nats, how far its replies have moved from the SFT model's. Slow growth is healthy."),
         Chart("Reply length", ("reply_tokens",), "A steady climb means padding for reward."),
         Chart("Replies that end", ("eos_rate",), "Should stay near 1.", span=SHARE),
         Chart("Entropy", ("entropy",), "A dive to 0 means the same answer to everyone.", is_main=False),

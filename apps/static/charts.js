@@ -52,7 +52,7 @@ wb.Chart = class {
     const lines = [...at.keys()].map((step) => ({ type: "line", ...whole, x0: step, x1: step, line: { color: text, width: 1, dash: "dot" } }));
     const veil = until ? [{ type: "rect", ...whole, x0: 0, x1: until, fillcolor: ground, opacity: 0.6, line: { width: 0 }, layer: "above" }] : [];
     const green = this.good(), healthy = green ? [{ type: "rect", xref: "paper", x0: 0, x1: 1, y0: green[0], y1: green[1], fillcolor: "#2f9e63", opacity: 0.1, line: { width: 0 }, layer: "below" }] : [];
-    if (star && this.spec.keys.includes("gold")) at.set(star, [...(at.get(star) || []), "★ best gold"]), lines.push({ type: "line", ...whole, x0: star, x1: star, line: { color: "#2f74d0", width: 1, dash: "dot" } });
+    if (star && this.spec.keys.includes("held_gold")) at.set(star, [...(at.get(star) || []), "★ best gold"]), lines.push({ type: "line", ...whole, x0: star, x1: star, line: { color: "#2f74d0", width: 1, dash: "dot" } });
     let row = 0; // labels of near neighbours stand below each other
     const shift = (names) => (row = row + names.length > 6 ? names.length : row + names.length, -10 * (row - names.length));
     const label = { yref: "paper", y: 1, yanchor: "top", xanchor: "left", align: "left", showarrow: false, font: { size: 9, color: text }, captureevents: false };
@@ -106,7 +106,7 @@ wb.Chart = class {
     const side = (value) => (value === null ? 0 : value < edges[0] ? -1 : value > edges[1] ? 1 : 0), now = side(y.at(-1)) && side(y.at(-1)) === side(y.at(-2)) ? side(y.at(-1)) : 0;
     let at = y.length - 1;
     while (now && at > 0 && side(y[at - 1]) === now) at--;
-    wb.put(this.verdict, now ? `${now < 0 ? "below" : "above"} its band since step ${x[at]}` : "healthy");
+    wb.put(this.verdict, now ? `${now < 0 ? "below" : "above"} its band since step ${x[at]}` : "in its band");
     this.verdict.dataset.verdict = now ? "odd" : "well";
   }
 

@@ -30,6 +30,7 @@ function show(found) {
   if (!run) return (trouble.hidden = true), put(line, "Nothing has run yet. The demo on the Overview tab shows the whole chain.");
   const parts = [run.total ? `step ${run.step} of ${run.total}` : run.step ? `step ${run.step}` : ""];
   for (const [title, value] of run.numbers) parts.push(`${title} ${number(value)}`);
+  if (run.warned) parts.push(run.warned);
   if (run.eta !== null) parts.push(`${clock(run.eta)} to go`);
   put(name, run.id);
   put(when, run.is_live ? "" : "Latest run");

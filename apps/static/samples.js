@@ -1,7 +1,7 @@
 // The sample browser: a slider over steps, that step's replies in a sortable list, the chosen one beside what the same prompt got at another step, and
 // as a heatmap of its tokens. Asks the server only while it is in sight, and never moves on under the eyes of somebody who has begun to read.
 wb.Samples = class {
-  static COLUMNS = [["score", "score"], ["gold", "rule"], ["kl", "KL"], ["tokens", "tokens"]];
+  static COLUMNS = [["score", "score"], ["gold", "gold"], ["kl", "KL"], ["tokens", "tokens"]];
   static REST = 5000; // milliseconds
   static SOURCES = {
     held: ["Held-out prompts", "The same prompts at every look, never practised on. Step 1 shows the SFT model, before any practice; every other look what its step left."],

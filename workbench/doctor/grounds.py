@@ -21,7 +21,7 @@ def ppo(trace: Trace) -> Iterator[str]:
     if trace.has("score"):
         yield f"The score {course(trace, 'score')}; the replies of the first step are the SFT model's."
     if trace.has("gold"):
-        yield f"The held-out rule, which PPO never sees, {course(trace, 'gold')}."
+        yield f"Gold, by a judge that PPO never learns from, {course(trace, 'gold')}."
     if trace.has("kl_seq"):
         yield f"The drift from SFT is {round(trace.last('kl_seq'), 1) + 0.0:g} nats per reply; language is at risk beyond about {LOST:.0f}."
     if trace.has("approx_kl", "clipfrac"):

@@ -169,7 +169,7 @@ RULES = (
          meaning="Within a batch the longer replies get the higher scores, nearly whatever they say. The policy will pad, and its score will rise without better "
                  "replies.",
          advice="Train the reward model on rankings whose better replies are not mostly the longer ones; until then make each "
-                "token cost what it earns (length_penalty), and drift dear.",
+                "token cost what it earns (length_penalty), and raise the price of drift (kl_weight).",
          changes={"kl_weight": either(0.05, 2.0)}, goes_back=True, explains=("D-20", "D-22", "D-25", "D-26", "D-29", "D-34", "D-38")),
     FOOLED,
     Rule(id="D-20", title="The policy has drifted far from SFT", severity="warn", sees=too_far,

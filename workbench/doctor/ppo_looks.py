@@ -71,9 +71,10 @@ FORGETS = Rule(
 
 REFUSES = Rule(
     id="D-36", title="It refuses harmless questions", severity="warn", sees=refuses_more,
-    meaning="At two looks in a row it turned down a quarter more of the harmless questions than the SFT model did. The reward seems to pay for refusing, whatever is "
+    meaning="At two looks in a row the share of harmless questions it turned down was 25 points or more above the SFT model's. The reward seems to pay for refusing, whatever is "
             "asked.",
-    advice="Ask what the reward model makes of a refusal and of a plain answer, and rank some of both before the next run.", changes={"kl_weight": either(0.05, 2.0)})
+    advice="Ask what the reward model makes of a refusal and of a plain answer, and rank some of both before the next run.", changes={"kl_weight": either(0.05, 2.0)},
+    goes_back=True)
 
 FOOLED = Rule(
     id="D-22", title="The score rises and the held-out judge disagrees", severity="warn", sees=fooled,
