@@ -67,7 +67,7 @@ def one(lab: Lab, tab: str, newest: dict[str, Run | None], runs: list[Run]) -> S
     state, text = progress(run) if run else (("ready", "ready") if is_ready(lab, tab) else ("empty", "not yet"))
     why = rounds.stale(lab.store, run, runs) if run and state == "done" else ""
     if why:
-        state, text = "stale", "older than its input"
+        state, text = "stale", "out of date"
     if tab == "preferences" and (counts := lab.ranking_counts()):
         ranked, waiting = counts.get("judged", 0), counts.get("ready", 0)
         if state not in ("running", "queued"):
