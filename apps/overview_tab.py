@@ -52,7 +52,7 @@ def rung(each: Rung) -> list[str]:
 
 
 def told_round(each: Round) -> dict[str, Any]:
-    ranked = ", ".join(f"{count} {source}" for source, count in each.rankings.items()) or "none yet"
+    ranked = ", ".join([*(f"{count} {source}" for source, count in each.rankings.items()), *(f"the corpus {name}" for name in each.imported)]) or "none yet"
     return {"number": each.number, "runs": each.runs, "rankings": ranked, "warnings": each.warnings}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from apps import overview_tab
 from workbench import EvaluateRecipe, Lab, PpoRecipe, RewardRecipe, SftRecipe
 from workbench.recipes import Recipe
 from workbench.rounds import belongs, stale
@@ -99,6 +100,14 @@ def test_replies_that_grow_alike_are_warned_of(lab):
     lab.store.log(ppo, 1, 1, {"distinct2": 0.9})
     lab.store.log(ppo, 2, 2, {"distinct2": 0.4})
     assert "grew alike" in lab.rounds()[0].warnings[0]
+
+
+def test_a_round_names_the_imported_rankings_that_its_reward_model_learned(lab):
+    sft, *_ = chain(lab)
+    done(lab, RewardRecipe(sft=sft, preferences="hasty"))
+    first, second = lab.rounds()
+    assert (first.imported, second.imported) == ([], ["hasty"])
+    assert overview_tab.told_round(second)["rankings"] == "the corpus hasty"
 
 
 def test_replies_that_lose_their_variety_round_by_round_are_warned_of(lab):

@@ -45,7 +45,8 @@ class Round:
 
     number: int
     runs: list[str]
-    rankings: Mapping[str, int]  # by source
+    rankings: Mapping[str, int]  # made in this round, by source
+    imported: list[str]  # corpora of rankings from elsewhere that its reward models learned
     warnings: list[str]
 
 
@@ -99,8 +100,9 @@ def rounds(store: Store) -> list[Round]:
     found = []
     for number in sorted({run.round for run in runs} | {each.round for each in made}):
         here = [run for run in runs if run.round == number]
+        learned = {checks.recipe_of(run).preferences: None for run in here if run.stage == "reward"}
         found.append(Round(number, [run.id for run in here], Counter(said.source or "human" for each in made if each.round == number for said in each.judgements if said.ranking),
-                           [told for run in here for told in watch(store, run, runs)]))
+                           [name for name in learned if name not in corpus.JUDGED], [told for run in here for told in watch(store, run, runs)]))
     return found
 
 
