@@ -73,3 +73,19 @@ def test_the_models_own_sampling_settings_do_not_leak_in(backbone):
         assert len(set(answer(backbone, [PROMPTS[0]] * 8, tokens=4).ids[:, 0].tolist())) > 1
     finally:
         backbone.base.generation_config.top_k = 50
+
+
+@pytest.mark.parametrize("size", [3, 256, 1000])
+def test_a_token_is_where_the_running_sum_passes_the_random_number(size):
+    shares = torch.softmax(3 * torch.randn(400, size, generator=generator(5)), -1)
+    uniform = torch.rand(400, generator=generator(6))
+    summed = shares.double().cumsum(-1)
+    wanted = torch.searchsorted(summed, (uniform.double() * summed[:, -1]).unsqueeze(1), right=True).squeeze(1)
+    assert (sampling.where(shares, uniform) == wanted).float().mean() > 0.99, "but for rounding at an edge"
+    assert sampling.where(shares, torch.zeros(400)).max() == 0 and sampling.where(shares, torch.full((400,), 1 - 2**-24)).max() < size
+
+
+def test_a_token_that_cannot_be_is_never_drawn():
+    shares = torch.zeros(200, 700)
+    shares[:, [10, 300, 620]] = torch.tensor([0.2, 0.3, 0.5])
+    assert set(sampling.where(shares, torch.linspace(0, 1 - 2**-24, 200)).tolist()) == {10, 300, 620}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from workbench.engine import sampling
+from workbench.engine import sampling, trunk
 from workbench.engine.backbone import Backbone
 from workbench.engine.batches import generator, pad
 from workbench.engine.trunk import fits
@@ -83,11 +83,13 @@ def test_padding_changes_nothing(backbone):
     assert torch.allclose(states(backbone, "policy", True), states(backbone, "policy", False, width=11), atol=1e-5)
 
 
-def test_replies_are_those_of_the_plain_path(backbone, monkeypatch):
+@pytest.mark.parametrize("block", [trunk.BLOCK, 5])
+def test_replies_are_those_of_the_plain_path(block, backbone, monkeypatch):
     def answered():
         with backbone.role("policy"):
             return sampling.answer(backbone, ROWS, 24, 1.0, generator(5))
 
+    monkeypatch.setattr(trunk, "BLOCK", block)  # a small one makes the cache grow again and again
     monkeypatch.setattr(backbone.chat, "stops", list(range(0, 256, 9)))  # some rows end early and are dropped
     fast = answered()
     as_plain(backbone, monkeypatch)

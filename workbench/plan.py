@@ -111,7 +111,7 @@ def plan(store: Store, recipe: Recipe, measured: float = 0.0) -> Plan:
     kept = own.tokens * shape.kept(own.length) * (own.layers or shape.layers) * number
     logits = min(LOGITS, own.read * shape.vocabulary) * (number + 1)
     cache = own.decoded * 2 * shape.kv_heads * shape.head * shape.layers * number * 2  # twice while finished rows are dropped
-    laid = (shape.parameters - tables) * 2 if own.decoded and number == 2 else 0  # a copy in the order that decoding reads; engine/fused.py
+    laid = (shape.parameters - tables + shape.vocabulary * shape.width) * 2 if own.decoded and number == 2 else 0  # a copy in the order that decoding reads; engine/fused.py
     # Replies are written while nothing is kept for a backward pass; but what an update gave back lies in pieces, and the copy finds no room there.
     writing = laid + max(0.0, cache - kept * UNEVEN - logits) if own.alternates else max(0.0, laid + cache - kept * UNEVEN - logits)
     return Plan({
