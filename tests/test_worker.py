@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from tests import chain
 from workbench import Lab, PpoRecipe, RewardRecipe, SftRecipe
+from workbench.engine import worker
 from workbench.errors import LabError, RunFailed
 from workbench.recipes import ReplyRecipe
 
@@ -274,3 +275,17 @@ def test_out_of_memory_with_nothing_left_to_halve_ends_the_run_with_the_cure(lab
     monkeypatch.setattr(sft, "learn", learn)
     Worker(small.home).carry_out(small.store.claim())
     assert small.run(run.id).state == "failed" and "lower micro_batch" in small.run(run.id).error
+
+
+def test_a_worker_that_never_waits_still_takes_what_is_queued(tmp_path, monkeypatch):
+    alone = Lab(tmp_path / "lab")
+    reward, ppo = (alone.store.add_run(recipe.stage, recipe.to_json(), 1).id
+                   for recipe in (RewardRecipe(sft="sft-1"), PpoRecipe(sft="sft-1", reward="reward-1")))
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(worker.Worker, "check_needs", refused)
+    worker.Worker(alone.home).live()
+    assert [(alone.run(name).state, alone.run(name).error) for name in (reward, ppo)] == [("failed", "not today")] * 2
+
+
+def refused(self, run):
+    raise LabError("not today")

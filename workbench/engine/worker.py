@@ -56,12 +56,12 @@ class Worker:
 
     def work(self) -> None:
         quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < IDLE_SECONDS:
+        while True:
             run = self.store.claim()
             if run:
                 self.carry_out(run)
             elif not self.answer_one():
-                if self.backbone is None:
+                if self.backbone is None or time.monotonic() - quiet_since >= IDLE_SECONDS:
                     return
                 time.sleep(0.1)
                 continue
