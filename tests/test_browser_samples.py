@@ -119,7 +119,7 @@ def test_held_out_replies_stand_beside_those_of_any_other_step(visit, box):  # n
 
 def test_a_zoom_survives_the_next_points_and_the_band_is_judged(visit, box):  # noqa: F811
     chart = visit.page.locator("#tab-ppo .wb-chart", has_text="Drift from the SFT model").first
-    expect(chart.locator(".wb-verdict-chip")).to_have_text("healthy")
+    expect(chart.locator(".wb-verdict-chip")).to_have_text("in its band")
     zoomed = "(box) => { const plot = box.querySelector('.js-plotly-plot'); Plotly.relayout(plot, { 'xaxis.range': [2, 6] }); }"
     points = "(box) => { const plot = box.querySelector('.js-plotly-plot'); return [plot.data[0].x.at(-1), ...plot.layout.xaxis.range]; }"
     chart.evaluate(zoomed)
