@@ -104,5 +104,5 @@ def test_all_five_run_in_order(execute):
     assert "'n': 7" in text(done["04_compare"], "votes"), "six of the table and one by hand"
     assert "ppo-1, sft-1" in text(done["04_compare"], "next-recipe")
     assert "longer_wins" in text(done["05_when_it_goes_wrong"], "bias")
-    assert re.search(r"kl_weight +0\.02 +0\.04", text(done["05_when_it_goes_wrong"], "cure"))
+    assert re.search(r"kl_weight +0\.005 +0\.05", text(done["05_when_it_goes_wrong"], "cure"))
     assert "ppo-3 done" in text(done["05_when_it_goes_wrong"], "watch") and "forked at step 3" in text(done["05_when_it_goes_wrong"], "compare")
