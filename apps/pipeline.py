@@ -109,6 +109,7 @@ def warned(lab: Lab, name: str, step: int, state: str) -> str:
 
 
 def telling(lab: Lab, run: Run) -> str:
+    """The number alone."""
     if run.stage == "evaluate":
         rate = run.summary.get("win_rate")
         return f"preferred {rate:.0%}" if isinstance(rate, int | float) and math.isfinite(rate) else ""

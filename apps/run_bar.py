@@ -33,5 +33,5 @@ def describe(lab: Lab, run: Run) -> dict[str, Any]:
     found = {key: value for _, key, value in lab.store.metrics(run.id, max(-1, run.step - 50)) if value is not None}
     numbers = [(title, found[key]) for key, title in SHOWN.get(run.stage, {}).items() if key in found]
     return {"id": run.id, "tab": pipeline.TAB_OF.get(run.stage, run.stage), "state": live.state_of(run),
-            "step": run.step, "total": run.total, "eta": run.eta_seconds, "numbers": numbers, "trouble": live.trouble(run), "warned": pipeline.warned(lab, run.id, run.step, run.state),
-            "is_live": run.state in LIVE, "can_resume": run.state in verbs.RESUMABLE}
+            "step": run.step, "total": run.total, "eta": run.eta_seconds, "numbers": numbers, "trouble": live.trouble(run),
+            "warned": pipeline.warned(lab, run.id, run.step, run.state), "is_live": run.state in LIVE, "can_resume": run.state in verbs.RESUMABLE}

@@ -111,9 +111,11 @@ def plan(store: Store, recipe: Recipe, measured: float = 0.0) -> Plan:
     kept = own.tokens * shape.kept(own.length) * (own.layers or shape.layers) * number
     logits = min(LOGITS, own.read * shape.vocabulary) * (number + 1)
     cache = own.decoded * 2 * shape.kv_heads * shape.head * shape.layers * number * 2  # twice while finished rows are dropped
-    laid = (shape.parameters - tables + shape.vocabulary * shape.width) * 2 if own.decoded and number == 2 else 0  # a copy in the order that decoding reads; engine/fused.py
-    # Replies are written while nothing is kept for a backward pass; but what an update gave back lies in pieces, and the copy finds no room there.
-    writing = laid + max(0.0, cache - kept * UNEVEN - logits) if own.alternates else max(0.0, laid + cache - kept * UNEVEN - logits)
+    # A copy of the linear layers in the order that decoding reads; engine/fused.py.
+    laid = (shape.parameters - tables + shape.vocabulary * shape.width) * 2 if own.decoded and number == 2 else 0
+    # Replies are written while nothing is kept for a backward pass, in the room that leaves; but what an update gave back lies in pieces, too small for the copy.
+    room = kept * UNEVEN + logits
+    writing = max(0.0, cache - room) + laid if own.alternates else max(0.0, cache + laid - room)
     return Plan({
         "program": PROGRAM + (KERNELS if own.trained else 0), "base": base * 1.15, "adapters": adapter * own.roles,
         "optimiser": adapter * 3 * own.trained, "activations": kept * UNEVEN, "logits": logits,

@@ -11,14 +11,14 @@ wb.Chart = class {
     this.verdict = wb.el("span", "wb-verdict-chip", "");
     this.verdict.hidden = true;
     head.append(this.verdict);
-    this.legend = wb.el("p", "wb-legend");
+    const legend = wb.el("p", "wb-legend");
     for (const key of spec.keys) {
       if ((spec.band || []).includes(key)) continue;
       const dot = wb.el("i");
       dot.style.background = spec.colours[key];
-      if (spec.keys.length > 1) this.legend.append(wb.el("span", "", null, dot, wb.el("span", "", metrics[key].title)));
+      legend.append(wb.el("span", "", null, dot, wb.el("span", "", metrics[key].title)));
     }
-    this.box = wb.el("section", "wb-chart", null, head, wb.el("p", "wb-about", spec.about), this.legend, this.plot);
+    this.box = wb.el("section", "wb-chart", null, head, wb.el("p", "wb-about", spec.about), spec.keys.length > 1 && legend, this.plot);
     this.drawn = this.isPlain = false;
     new ResizeObserver(() => this.fit()).observe(this.plot);
     new MutationObserver(() => this.drawn && Plotly.relayout(this.plot, this.colours())).observe(document.body, { attributeFilter: ["class"] });

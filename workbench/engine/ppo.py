@@ -135,13 +135,13 @@ def credit(rows: Rows, ended: Tensor, logps: Tensor, reference: Tensor, values: 
 def describe(rollout: Rollout, replies: Replies, entropies: Tensor, score: Tensor, recipe: PpoRecipe) -> dict[str, float]:
     """The figures of a rollout; kl_seq is in nats per reply, kl_tok in nats per token."""
     kl = maths.kl_per_token(rollout.logps, rollout.reference, rollout.mask)
-    kl_seq = float(kl.sum(1).mean())
+    kl_seq, tokens = float(kl.sum(1).mean()), float(rollout.mask.sum(1).float().mean())
     mismatch = ((replies.logps - rollout.logps).abs() * rollout.mask).sum() / rollout.mask.sum()
     return {
-        "reward": float(rollout.rewards.sum(1).mean()), "score": float(score.mean()), "score_sd": float(score.std()),
+        "reward": float(rollout.score.mean()) - recipe.kl_weight * kl_seq - recipe.length_penalty * tokens, "score": float(score.mean()), "score_sd": float(score.std()),
         "kl_seq": kl_seq, "kl_se": float(kl.sum(1).std()) / len(kl) ** 0.5, "kl_tok": float(kl.sum() / rollout.mask.sum()),
         "kl3_seq": float(maths.k3(rollout.logps, rollout.reference, rollout.mask).sum(1).mean()),
-        "entropy": float(maths.masked_mean(entropies, rollout.mask)), "reply_tokens": float(rollout.mask.sum(1).float().mean()),
+        "entropy": float(maths.masked_mean(entropies, rollout.mask)), "reply_tokens": tokens,
         "eos_rate": float(rollout.ended.float().mean()), "generation_mismatch": float(mismatch),
         "explained_variance": float(maths.explained_variance(rollout.values, rollout.returns, rollout.mask)),
     }
