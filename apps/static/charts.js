@@ -52,14 +52,15 @@ wb.Chart = class {
     const lines = [...at.keys()].map((step) => ({ type: "line", ...whole, x0: step, x1: step, line: { color: text, width: 1, dash: "dot" } }));
     const veil = until ? [{ type: "rect", ...whole, x0: 0, x1: until, fillcolor: ground, opacity: 0.6, line: { width: 0 }, layer: "above" }] : [];
     const green = this.good(), healthy = green ? [{ type: "rect", xref: "paper", x0: 0, x1: 1, y0: green[0], y1: green[1], fillcolor: "#2f9e63", opacity: 0.1, line: { width: 0 }, layer: "below" }] : [];
-    if (star && this.spec.keys.includes("held_gold")) at.set(star, [...(at.get(star) || []), "★ best gold"]), lines.push({ type: "line", ...whole, x0: star, x1: star, line: { color: "#2f74d0", width: 1, dash: "dot" } });
+    if (star) at.set(star, [...(at.get(star) || []), "★ best gold"]), lines.push({ type: "line", ...whole, x0: star, x1: star, line: { color: "#2f74d0", width: 1, dash: "dot" } });
     let row = 0; // labels of near neighbours stand below each other
     const shift = (names) => (row = row + names.length > 6 ? names.length : row + names.length, -10 * (row - names.length));
     const label = { yref: "paper", y: 1, yanchor: "top", xanchor: "left", align: "left", showarrow: false, font: { size: 9, color: text }, captureevents: false };
     return { shapes: [...veil, ...lines, ...healthy], annotations: [...at].map(([step, names]) => ({ ...label, x: step, yshift: shift(names), text: names.join("<br>") })) };
   }
 
-  mark(course, star) {
+  mark(course, best) {
+    const star = this.spec.keys.includes("held_gold") ? best : null; // the others need not be drawn again when it moves
     const kept = (course || star) && { changes: (course ? course.changes : []).filter((one) => one.is_reached), until: course ? course.until : 0, star }, seen = JSON.stringify(kept);
     if (seen === this.seenCourse) return;
     this.seenCourse = seen;
@@ -156,8 +157,11 @@ wb.Chart = class {
     const band = JSON.stringify((this.good() || []).map((edge) => Number(edge.toPrecision(2)))), wasPlain = this.isPlain;
     this.isPlain = this.series.some((one) => one.x.length > 60); // markers on more points take long and show nothing
     if (!this.drawn) this.fit();
-    else if (band !== this.band || this.isPlain !== wasPlain) this.redraw();
-    else Plotly.extendTraces(this.plot, { x: xs, y: ys }, which);
+    else if (this.isPlain !== wasPlain) this.redraw();
+    else {
+      Plotly.extendTraces(this.plot, { x: xs, y: ys }, which);
+      if (band !== this.band) Plotly.relayout(this.plot, this.colours()); // a band that moves a little is no reason to draw thousands of points again
+    }
     this.band = band;
     this.judge();
   }

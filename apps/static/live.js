@@ -102,7 +102,7 @@ async function look() {
   outcome.replaceChildren(...(found.result ? [wb.result(found.result)] : []));
   if (found.health) health.show(found.health);
   steer.show(found.steer);
-  for (const chart of charts) chart.mark(found.steer, found.star);
+  for (const chart of charts) wb.later(() => chart.mark(found.steer, found.star));
   looks = looks.concat(found.samples);
   if (["sft", "ppo"].includes(stage)) samples.update(found.run, found.step, looks.length);
   if (stage === "ppo") overdone.update(found.run, looks.length);
