@@ -96,7 +96,7 @@ class Laid(NamedTuple):
 
     weight: Tensor  # (out, in + r), the adapter's up as further columns
     bias: Tensor | None
-    down: Tensor | None  # (in, r)
+    down: Tensor | None  # (in, r), in fp32: for so thin a product that takes less than bf16
 
 
 def can_lay_out(weight: Tensor) -> bool:
@@ -106,13 +106,13 @@ def can_lay_out(weight: Tensor) -> bool:
 def laid_out(weight: Tensor, bias: Tensor | None, lora: Lora | None) -> Laid:
     """Takes the adapter as it is now; a copy of the weights, so for as long as replies are written and no longer."""
     whole = weight if lora is None else torch.cat([weight, lora.up], 1)
-    return Laid(torch.ops.mkldnn._reorder_linear_weight(whole), bias, None if lora is None else lora.down.T.contiguous())
+    return Laid(torch.ops.mkldnn._reorder_linear_weight(whole), bias, None if lora is None else lora.down.T.float().contiguous())
 
 
 def project_laid(x: Tensor, linear: Laid, add: Tensor | None = None) -> Tensor:
     """What `project` gives, up to rounding, in one product; without gradients."""
     if linear.down is not None:
-        x = torch.cat([x, x @ linear.down], 1)
+        x = torch.cat([x, (x.float() @ linear.down).to(x.dtype)], 1)
     if add is not None:
         return torch.ops.mkldnn._linear_pointwise.binary(x, add, linear.weight, linear.bias, "add")
     return torch.ops.mkldnn._linear_pointwise(x, linear.weight, linear.bias, "none", [], "")
