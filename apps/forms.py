@@ -18,6 +18,7 @@ from workbench.lab import Lab
 from workbench.plan import free_bytes
 from workbench.recipes import DEFAULT_MODEL, RECIPES, Recipe, kind_of
 from workbench.records import LIVE
+from workbench.rewards import worst_case
 
 FREE = ("model", "reward")  # kinds of knobs whose choices are only suggestions
 MEMBERS = 4  # newest reward models that the suggested ensemble asks
@@ -158,7 +159,7 @@ def rewards_of(lab: Lab, is_ready: bool = False) -> list[tuple[str, str]]:
     runs = [run for run in reversed(lab.list_runs()) if run.stage == "reward" and (run.id in ready or (run.state in (*LIVE, "paused") and not is_ready))]
     named = [(run.id if run.id in ready else f"{run.id} ({run.state})", run.id) for run in runs] or [lacking("reward")]
     alike = [run.id for run in runs if lab.recipe(run.id).sft == lab.recipe(runs[0].id).sft][:MEMBERS]
-    ensemble = f"min({', '.join(sorted(alike))})"
+    ensemble = worst_case(sorted(alike))
     rules = [(f"rule:{name} (the pack's scoring rule)", f"rule:{name}") for name in packs.names()]
     return named + ([(f"{ensemble} (worst case of an ensemble)", ensemble)] if len(alike) > 1 else []) + rules
 

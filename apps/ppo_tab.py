@@ -13,7 +13,7 @@ from workbench.recipes import PpoRecipe
 def build(lab: Lab, page: Page) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290):
-            gr.Markdown("**Practise for reward.** The policy answers, the reward model scores, PPO "
+            gr.Markdown("**A new run: practise for reward.** The policy answers, the reward model scores, PPO "
                         "learns. Higher `kl_weight` keeps it nearer to SFT.")
             forms.build(lab, page, PpoRecipe, "ppo")
         with gr.Column(scale=2, min_width=420):

@@ -10,6 +10,7 @@ from apps.scratchpad import Scratchpad
 from apps.worth import Worth
 from workbench.lab import Lab
 from workbench.recipes import Recipe, RewardRecipe
+from workbench.rewards import worst_case
 from workbench.scored import MEMBERS
 
 
@@ -17,7 +18,7 @@ def build(lab: Lab, page: Page) -> None:
     worth, style = Worth(lab), (STATIC / "worth.css").read_text(encoding="utf-8")
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290):
-            gr.Markdown("**Learn what is preferred.** From the rankings a model learns to score any "
+            gr.Markdown("**A new run: learn what is preferred.** From the rankings a model learns to score any "
                         "reply. Its held-out accuracy says how far to trust it.")
             ensemble(lab, page, forms.build(lab, page, RewardRecipe, "reward"))
         with gr.Column(scale=2, min_width=420):
@@ -39,6 +40,6 @@ def ensemble(lab: Lab, page: Page, form: forms.Form) -> None:
 
     def begin(recipe: Recipe) -> tuple[str, str]:
         made = lab.ensemble(recipe, MEMBERS)
-        return made[0].id, f"Queued. On the PPO tab choose the reward `min({', '.join(run.id for run in made)})`."
+        return made[0].id, f"Queued. On the PPO tab choose the reward `{worst_case(run.id for run in made)}`."
 
     form.starts(start, begin, [told, page.selected])

@@ -13,7 +13,7 @@ from workbench.recipes import SftRecipe
 def build(lab: Lab, page: Page) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290):
-            gr.Markdown("**Imitate demonstrations.** A small adapter learns to answer like the rows "
+            gr.Markdown("**A new run: imitate demonstrations.** A small adapter learns to answer like the rows "
                         "of a corpus. Everything after it builds on this.")
             forms.build(lab, page, SftRecipe, "sft")
         with gr.Column(scale=2, min_width=420):

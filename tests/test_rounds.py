@@ -95,6 +95,18 @@ def test_what_was_not_measured_is_not_told(lab):
     assert (rung.adapter, rung.gold, rung.win_rate, rung.kl_seq) == (ppo, None, None, 4.0)
 
 
+def test_a_policy_that_was_never_compared_is_told_by_its_own_last_look(lab):
+    sft, reward, _ = chain(lab)
+    judged = done(lab, PpoRecipe(sft=sft, reward=reward), kl_seq=3.0, reply_tokens=40.0, held_gold=1.2)
+    other = done(lab, PpoRecipe(sft=sft, reward=reward, gold=reward), kl_seq=3.0, held_gold=0.3)
+    for step, perplexity in ((1, 50.0), (4, 60.0)):
+        lab.store.log(judged, step, 1, {"text_perplexity": perplexity})
+    rungs = {each.adapter: each for each in lab.ladder()}
+    assert (rungs[judged].gold, rungs[judged].reply_tokens, rungs[judged].win_rate) == (1.2, 40.0, None)
+    assert rungs[judged].tax == pytest.approx(0.2)
+    assert rungs[other].gold is None  # a second reward model's score is on a scale of its own
+
+
 def test_replies_that_grow_alike_are_warned_of(lab):
     _, _, ppo = chain(lab)
     lab.store.log(ppo, 1, 1, {"distinct2": 0.9})

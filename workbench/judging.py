@@ -10,6 +10,7 @@ from pathlib import Path
 from workbench.commands import as_record, lab_of, print_json
 from workbench.errors import RecipeError
 from workbench.recipes import RewardRecipe
+from workbench.rewards import worst_case
 from workbench.scored import MEMBERS
 
 
@@ -61,7 +62,7 @@ def ensemble(options: argparse.Namespace) -> None:
         print_json([as_record(run) for run in made])
         return
     print("\n".join(f"{run.id} is {run.state}: {lab.recipe(run.id).as_python()}" for run in made))
-    print(f"for PPO: --reward \"min({', '.join(run.id for run in made)})\"")
+    print(f'for PPO: --reward "{worst_case(run.id for run in made)}"')
 
 
 def allow(options: argparse.Namespace) -> None:

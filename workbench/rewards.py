@@ -13,6 +13,7 @@ Reward models score SFT's replies 0 on average with a spread of 1; the other par
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench.errors import RecipeError
@@ -36,6 +37,11 @@ class Term:
     def __str__(self) -> str:
         inside = ", ".join(([f"{self.doubt:g}"] if self.kind == "uwo" else []) + list(self.names))
         return f"{self.kind}({inside})" if self.kind in ENSEMBLES else f"rule:{inside}" if self.kind == "rule" else inside or self.kind
+
+
+def worst_case(runs: Iterable[str]) -> str:
+    """The text of an ensemble that goes by its strictest member."""
+    return str(Term(1.0, "min", tuple(runs)))
 
 
 class Reader:
