@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field
@@ -39,19 +37,15 @@ class Form:
                 self.draw(self.knobs[len(plain):])
 
     def draw(self, knobs: Sequence[Field]) -> None:
-        """Names and choices over the full width, numbers two in a row."""
-        for is_row, group in itertools.groupby(knobs, key=is_number):
-            found, width = list(group), 2 if is_row else 1
-            for start in range(0, len(found), width):
-                with gr.Row() if is_row else contextlib.nullcontext():
-                    self.controls += [self.control(each) for each in found[start:start + width]]
+        """Names and choices over the full width, numbers two in a row: the stylesheet's business, since every box of Gradio's takes time to build."""
+        self.controls += [self.control(knob) for knob in knobs]
 
     def control(self, knob: Field) -> Any:
         """One control; its label is the knob's name in Python, its note the knob's meaning."""
         meta, default = knob.metadata, None if knob.default is MISSING else knob.default
         shared = {"label": knob.name, "info": meta["help"], "min_width": 120}
         if is_number(knob):
-            return gr.Number(default, **shared)
+            return gr.Number(default, elem_classes=["wb-half"], **shared)
         if kind_of(knob) is bool:
             return gr.Checkbox(bool(default), **shared)
         if meta["choices"]:

@@ -6,9 +6,11 @@ The parts were counted from what engine/trunk.py and fused.py keep; `engine/prob
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
 from workbench import checks, corpus, rewards
@@ -29,7 +31,7 @@ from workbench.recipes import (
 from workbench.store import Store
 
 PROGRAM = 0.42e9  # bytes that Python, torch, transformers and peft take before anything is loaded (measured)
-UNEVEN = 1.55  # what the allocator holds for each byte asked while training, mostly gaps between blocks (measured)
+UNEVEN = 1.4  # what the allocator holds for each byte asked while training, mostly gaps between blocks (measured)
 KERNELS = 0.35e9  # compiled products and their buffers, once something is trained (measured)
 LOGITS = 2**24  # numbers held at once while log-probabilities are read; engine/fused.py
 LETTERS_PER_TOKEN, TOKENS_PER_TURN = 3.85, 5  # of English in a Llama-like vocabulary, and of the chat template
@@ -143,12 +145,12 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     if isinstance(recipe, SftRecipe):
         rows = corpus.rows(store, recipe.corpus, "demonstrations")
         length, count = min(recipe.max_tokens, long(rows)), min(recipe.micro_batch, recipe.batch)
-        return Load(1, 1, at_once(count, length, rows), length, recipe.micro_batch * length / 2, 0, **lora)
+        return Load(1, 1, at_once(count, rows, recipe.max_tokens), length, recipe.micro_batch * length / 2, 0, **lora)
     if isinstance(recipe, RewardRecipe):
         rows = corpus.rows(store, recipe.preferences, "preferences")
         length = min(recipe.max_tokens, long(rows))
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, length, rows), length, 64, decoded, **lora)
+        return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, rows, recipe.max_tokens), length, 64, decoded, **lora)
     if isinstance(recipe, JudgeRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
     if isinstance(recipe, DoubtRecipe):
@@ -161,7 +163,7 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
         roles, decoded = 2 + own + len(rewards.runs(recipe.reward)) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
-        return Load(roles, 2 if own else 1, at_once(count, length, rows), length, count * recipe.reply_tokens, decoded, alternates=True, **lora)
+        return Load(roles, 2 if own else 1, at_once(count, rows, more=recipe.reply_tokens), length, count * recipe.reply_tokens, decoded, alternates=True, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 
@@ -184,8 +186,13 @@ def long(rows: Sequence[Any]) -> float:
     return lengths[int(LONG * (len(lengths) - 1))]
 
 
-def at_once(count: int, length: float, rows: Sequence[Any]) -> float:
-    """Tokens in one forward of `count` rows: what all begin with is computed once (engine/layout.py)."""
+def at_once(count: int, rows: Sequence[Any], limit: float = math.inf, more: float = 0.0) -> float:
+    """Tokens in one forward of `count` rows, each cut at `limit` and `more` tokens longer; what all begin with is computed once (engine/layout.py).
+
+    One row may be long, but of many together the mean is what counts: two standard errors above it is about the fullest of forty.
+    """
+    lengths = [min(size, limit) + more for row in rows for size in sizes(row)]
+    length = fmean(lengths) + 2 * pstdev(lengths) / count**0.5
     firsts = [(row.prompt if isinstance(row, Preference) else row.messages)[0] for row in rows]
     alike = all(first == firsts[0] for first in firsts) and firsts[0]["role"] == "system"
     shared = min(length - 1, len(firsts[0]["content"]) / LETTERS_PER_TOKEN + 2 * TOKENS_PER_TURN) if alike and count > 1 else 0
