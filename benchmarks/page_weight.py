@@ -117,7 +117,7 @@ def measure(url: str, steps: int, seconds: float) -> dict[str, float]:
     running = [length for start, length in tasks if start >= first[3]]
     return {"charts": drawn[1], "MB to the curves": first[0] / 1e6, "bytes received per second": (wire.received - first[0]) / lasted * 1000,
             "bytes sent per second": (wire.sent - first[1]) / lasted * 1000, "requests per second": (wire.requests - first[2]) / lasted * 1000,
-            "longest task while Gradio builds the page (ms)": max(building, default=0.0),
+            "longest task while the page is built (ms)": max(building, default=0.0),
             "longest task while the curves are drawn (ms)": max(loading, default=0.0), "longest task while running (ms)": max(running, default=0.0)}
 
 
