@@ -69,9 +69,12 @@ def chances(backbone: Backbone, role: str, said: list[list[int]]) -> Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("family", "seed"), [("tiny", 0), ("tiny", 2), ("tiny_gpt2", 2)])
-def test_the_engine_itself_reaches_the_closed_form(family, seed, request, monkeypatch):
-    """L1 by `ppo.train`: sampling, adapters, reference, credit, two optimisers; replies that end early and ones cut off."""
+@pytest.mark.parametrize(("family", "seed", "steps"), [("tiny", 0, 80), ("tiny", 2, 80), ("tiny_gpt2", 2, 160)])
+def test_the_engine_itself_reaches_the_closed_form(family, seed, steps, request, monkeypatch):
+    """L1 by `ppo.train`: sampling, adapters, reference, credit, two optimisers; replies that end early and ones cut off.
+
+    The toy with absolute positions gets there more slowly: after 80 steps 0.005 is a matter of the processor's rounding.
+    """
     backbone = with_two_words(request.getfixturevalue(family))
     said = every_reply(backbone.chat.end_of_turn)
     scores = torch.randn(len(said), generator=torch.Generator().manual_seed(seed))
@@ -87,7 +90,7 @@ def test_the_engine_itself_reaches_the_closed_form(family, seed, request, monkey
     assert float(reference.sum()) == pytest.approx(1, abs=1e-5)
     best = maths.tilted(scores.double(), reference, 1.0)
     assert float(maths.exact_kl(reference, best)) > 0.2, "the start must be far from the end for this to mean anything"
-    recipe = PPO.replace(steps=80, batch=256, minibatch=256, micro_batch=256, lr=1e-2, value_lr=1e-2, kl_weight=1.0, reply_tokens=LONGEST,
+    recipe = PPO.replace(steps=steps, batch=256, minibatch=256, micro_batch=256, lr=1e-2, value_lr=1e-2, kl_weight=1.0, reply_tokens=LONGEST,
                          no_end_penalty=0.0, target_kl=0.0, sample_every=1000, seed=seed)
     list(ppo.train(recipe, backbone, PROMPTS))
     assert float(maths.exact_kl(chances(backbone, "policy", said), best)) < 0.005
