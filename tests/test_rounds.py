@@ -107,6 +107,14 @@ def test_a_policy_that_was_never_compared_is_told_by_its_own_last_look(lab):
     assert rungs[other].gold is None  # a second reward model's score is on a scale of its own
 
 
+def test_a_policy_compared_only_as_the_other_one_is_told_by_that_comparison(lab):
+    sft, reward, _ = chain(lab)
+    first = done(lab, PpoRecipe(sft=sft, reward=reward), kl_seq=3.0, reply_tokens=40.0, held_gold=1.2)
+    done(lab, EvaluateRecipe(a="base", b=first), a="base", b=first, gold_a=0.1, gold_b=1.4, reply_tokens_b=35.0)
+    rung = next(each for each in lab.ladder() if each.adapter == first)
+    assert (rung.gold, rung.reply_tokens, rung.kl_seq) == (1.4, 35.0, 3.0)
+
+
 def test_replies_that_grow_alike_are_warned_of(lab):
     _, _, ppo = chain(lab)
     lab.store.log(ppo, 1, 1, {"distinct2": 0.9})

@@ -81,27 +81,19 @@ def ladder(store: Store) -> list[Rung]:
 def rung(store: Store, run: Run, runs: Sequence[Run], compared: Sequence[Mapping[str, Any]], judged: Sequence[Any]) -> Rung:
     """What the newest comparison says of a model; where there is none, what its own run's looks at held-out prompts said last."""
     recipe = checks.recipe_of(run)
-    needs, mine = recipe.needs(), None
-    if run.stage == "ppo":
-        mine = next((found for found in reversed(compared) if found.get("a") == run.id), None) or looked_at(store, run, recipe)
+    needs = recipe.needs()
+    mine = next((found for found in reversed(compared) if run.stage == "ppo" and found.get("a") == run.id), None)
     beside = next((found for found in reversed(compared) if found.get("b") == run.id), {})
-    other = mine.get("b") or (needs[0] if needs else "") if mine else ""
+    other = mine["b"] if mine else needs[0] if run.stage == "ppo" and needs else ""
     counted = votes.win_rate(judged, run.id, other) if other else {}
-    before, after = (mine.get("perplexity_b"), mine.get("perplexity_a")) if mine else (None, None)
+    own = None if getattr(recipe, "gold", "") else run.summary.get("held_gold")  # a second reward model has a scale of its own
+    before, after = (mine.get("perplexity_b"), mine.get("perplexity_a")) if mine else curves.outermost(store, run.id, "text_perplexity") or (None, None)
     return Rung(
-        run.id, run.round, needs, gold=mine.get("gold_a") if mine else beside.get("gold_b"),
+        run.id, run.round, needs, gold=mine.get("gold_a") if mine else beside.get("gold_b", own),
         win_rate=counted.get("rate"), low=counted.get("low"), high=counted.get("high"), votes=counted.get("n", 0),
         kl_seq=(mine or run.summary).get("kl_seq"),
         reply_tokens=mine.get("reply_tokens_a") if mine else beside.get("reply_tokens_b") if beside else run.summary.get("reply_tokens"),
         tax=after / before - 1 if before and after else None, stale=stale(store, run, runs))
-
-
-def looked_at(store: Store, run: Run, recipe: Recipe) -> dict[str, Any]:
-    """A PPO run's own last look in a comparison's words; gold only where the pack's rule was the judge, as it is in a comparison."""
-    found = run.summary
-    before, after = curves.outermost(store, run.id, "text_perplexity") or (None, None)
-    return {"gold_a": None if getattr(recipe, "gold", "") else found.get("held_gold"), "kl_seq": found.get("kl_seq"), "reply_tokens_a": found.get("reply_tokens"),
-            "perplexity_a": after, "perplexity_b": before}
 
 
 def rounds(store: Store) -> list[Round]:
