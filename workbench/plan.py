@@ -144,26 +144,29 @@ def roles_and_rows(store: Store, recipe: Recipe) -> Load:
     lora = {"rank": sft.rank, "layers": sft.layers}
     if isinstance(recipe, SftRecipe):
         rows = corpus.rows(store, recipe.corpus, "demonstrations")
-        length, count = min(recipe.max_tokens, long(rows)), min(recipe.micro_batch, recipe.batch)
-        return Load(1, 1, at_once(count, rows, recipe.max_tokens), length, recipe.micro_batch * length / 2, 0, **lora)
+        lengths, count = lengths_of(rows, limit=recipe.max_tokens), min(recipe.micro_batch, recipe.batch)
+        length = long(lengths)
+        return Load(1, 1, at_once(count, rows, lengths), length, recipe.micro_batch * length / 2, 0, **lora)
     if isinstance(recipe, RewardRecipe):
         rows = corpus.rows(store, recipe.preferences, "preferences")
-        length = min(recipe.max_tokens, long(rows))
+        lengths = lengths_of(rows, limit=recipe.max_tokens)
+        length = long(lengths)
         decoded = min(recipe.calibration, 64) * (length + recipe.reply_tokens)
-        return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, rows, recipe.max_tokens), length, 64, decoded, **lora)
+        return Load(3 if recipe.curve else 2, 1, at_once(recipe.micro_batch, rows, lengths), length, 64, decoded, **lora)
     if isinstance(recipe, JudgeRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.batch, recipe.batch * recipe.max_tokens / 2, **lora)
     if isinstance(recipe, DoubtRecipe):
         return Load(1, 0, 0, recipe.max_tokens, recipe.micro_batch, recipe.micro_batch * recipe.max_tokens, **lora)
     if isinstance(recipe, ReviseRecipe):
-        length = long(corpus.rows(store, recipe.prompts, corpus.EDGE)) + 2 * recipe.reply_tokens + recipe.critique_tokens
+        length = long(lengths_of(corpus.rows(store, recipe.prompts, corpus.EDGE))) + 2 * recipe.reply_tokens + recipe.critique_tokens
         return Load(1, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
     rows = corpus.rows(store, recipe.prompts, "prompts")
-    length = long(rows) + recipe.reply_tokens
+    lengths = lengths_of(rows, more=recipe.reply_tokens)
+    length = long(lengths)
     if isinstance(recipe, PpoRecipe):
         count, own = min(recipe.micro_batch, recipe.minibatch), recipe.value == "own"
         roles, decoded = 2 + own + len(rewards.runs(recipe.reward)) + bool(recipe.gold), max(recipe.batch, recipe.look_replies) * length
-        return Load(roles, 2 if own else 1, at_once(count, rows, more=recipe.reply_tokens), length, count * recipe.reply_tokens, decoded, alternates=True, **lora)
+        return Load(roles, 2 if own else 1, at_once(count, rows, lengths), length, count * recipe.reply_tokens, decoded, alternates=True, **lora)
     assert isinstance(recipe, ReplyRecipe | EvaluateRecipe)
     return Load(2, 0, 0, length, recipe.batch, recipe.batch * length, **lora)
 
@@ -180,18 +183,21 @@ def model_of(store: Store, recipe: Recipe) -> str:
     return checks.root_model(store, recipe.needs()[0]) if recipe.needs() else checks.latest_model(store)
 
 
-def long(rows: Sequence[Any]) -> float:
-    """Tokens of a row that is longer than nine in ten, guessed from its letters."""
-    lengths = sorted(size for row in rows for size in sizes(row))
+def lengths_of(rows: Sequence[Any], limit: float = math.inf, more: float = 0.0) -> list[float]:
+    """Tokens of rows, guessed from their letters, shortest first: each cut at `limit`, then `more` tokens longer."""
+    return sorted(min(size, limit) + more for row in rows for size in sizes(row))
+
+
+def long(lengths: Sequence[float]) -> float:
+    """Of lengths in order, one that is longer than nine in ten."""
     return lengths[int(LONG * (len(lengths) - 1))]
 
 
-def at_once(count: int, rows: Sequence[Any], limit: float = math.inf, more: float = 0.0) -> float:
-    """Tokens in one forward of `count` rows, each cut at `limit` and `more` tokens longer; what all begin with is computed once (engine/layout.py).
+def at_once(count: int, rows: Sequence[Any], lengths: Sequence[float]) -> float:
+    """Tokens in one forward of `count` rows of these lengths; what all begin with is computed once (engine/layout.py).
 
     One row may be long, but of many together the mean is what counts: two standard errors above it is about the fullest of forty.
     """
-    lengths = [min(size, limit) + more for row in rows for size in sizes(row)]
     length = fmean(lengths) + 2 * pstdev(lengths) / count**0.5
     firsts = [(row.prompt if isinstance(row, Preference) else row.messages)[0] for row in rows]
     alike = all(first == firsts[0] for first in firsts) and firsts[0]["role"] == "system"
