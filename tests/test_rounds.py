@@ -56,6 +56,12 @@ def test_votes_make_the_reward_model_older_than_its_rankings(lab):
     assert why(lab, ppo) == ""
 
 
+def test_a_tie_makes_no_reward_model_older_for_it_teaches_nothing(lab):
+    sft, reward, ppo = chain(lab)
+    ranked(lab, ppo, sft, kind="chat", ranking=([0, 1],))
+    assert why(lab, reward) == ""
+
+
 def test_a_new_reward_model_makes_the_policy_older(lab):
     sft, _, ppo = chain(lab)
     ranked(lab, ppo, sft)
