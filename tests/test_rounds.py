@@ -113,6 +113,19 @@ def test_a_policy_that_was_never_compared_is_told_by_its_own_last_look(lab):
     assert rungs[other].gold is None  # a second reward model's score is on a scale of its own
 
 
+def test_an_sft_model_that_was_never_compared_is_told_by_the_first_look_of_a_policy_that_began_from_it(lab):
+    sft, reward, _ = chain(lab)
+    untouched = done(lab, SftRecipe())
+    judged = done(lab, PpoRecipe(sft=sft, reward=reward), held_gold=1.6)
+    other = done(lab, PpoRecipe(sft=sft, reward=reward, gold=reward), held_gold=0.3)
+    for policy, golds in ((judged, (1.2, 1.6)), (other, (0.0, 0.3))):  # the last is on the scale of a second reward model
+        for step, gold in zip((1, 4), golds, strict=True):
+            lab.store.log(policy, step, 1, {"held_gold": gold, "reply_tokens": 30.0 + step})
+    rungs = {each.adapter: each for each in lab.ladder()}
+    assert (rungs[sft].gold, rungs[sft].reply_tokens, rungs[sft].win_rate) == (1.2, 31.0, None)
+    assert (rungs[untouched].gold, rungs[untouched].reply_tokens) == (None, None)
+
+
 def test_a_policy_compared_only_as_the_other_one_is_told_by_that_comparison(lab):
     sft, reward, _ = chain(lab)
     first = done(lab, PpoRecipe(sft=sft, reward=reward), kl_seq=3.0, reply_tokens=40.0, held_gold=1.2)

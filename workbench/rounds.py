@@ -79,21 +79,32 @@ def ladder(store: Store) -> list[Rung]:
 
 
 def rung(store: Store, run: Run, runs: Sequence[Run], compared: Sequence[Mapping[str, Any]], judged: Sequence[Any]) -> Rung:
-    """What the newest comparison says of a model; where there is none, what its own run's looks at held-out prompts said last."""
-    recipe = checks.recipe_of(run)
-    needs = recipe.needs()
+    """What the newest comparison says of a model; where there is none, what a look at held-out prompts said of it."""
+    needs = checks.recipe_of(run).needs()
     mine = next((found for found in reversed(compared) if run.stage == "ppo" and found.get("a") == run.id), None)
     beside = next((found for found in reversed(compared) if found.get("b") == run.id), {})
     other = mine["b"] if mine else needs[0] if run.stage == "ppo" and needs else ""
     counted = votes.win_rate(judged, run.id, other) if other else {}
-    own = None if getattr(recipe, "gold", "") else run.summary.get("held_gold")  # a second reward model has a scale of its own
+    own = looked_at(store, run, runs)
     before, after = (mine.get("perplexity_b"), mine.get("perplexity_a")) if mine else curves.outermost(store, run.id, "text_perplexity") or (None, None)
     return Rung(
-        run.id, run.round, needs, gold=mine.get("gold_a") if mine else beside.get("gold_b", own),
+        run.id, run.round, needs, gold=mine.get("gold_a") if mine else beside.get("gold_b", own.get("held_gold")),
         win_rate=counted.get("rate"), low=counted.get("low"), high=counted.get("high"), votes=counted.get("n", 0),
         kl_seq=(mine or run.summary).get("kl_seq"),
-        reply_tokens=mine.get("reply_tokens_a") if mine else beside.get("reply_tokens_b") if beside else run.summary.get("reply_tokens"),
+        reply_tokens=mine.get("reply_tokens_a") if mine else beside.get("reply_tokens_b") if beside else own.get("reply_tokens"),
         tax=after / before - 1 if before and after else None, stale=stale(store, run, runs))
+
+
+def looked_at(store: Store, run: Run, runs: Sequence[Run]) -> Mapping[str, float | None]:
+    """held_gold and reply_tokens at a policy's last look; an SFT model's are those of the first look of the newest policy that began from it.
+
+    A gold from a second reward model is left out: it has a scale of its own.
+    """
+    if run.stage == "ppo":
+        return {**run.summary, "held_gold": None} if checks.recipe_of(run).gold else run.summary
+    began = [each.id for each in runs if each.stage == "ppo" and (recipe := checks.recipe_of(each)).sft == run.id and not recipe.gold]
+    firsts = ({key: found[0] for key in ("held_gold", "reply_tokens") if (found := curves.outermost(store, policy, key))} for policy in reversed(began))
+    return next(filter(None, firsts), {})
 
 
 def rounds(store: Store) -> list[Round]:
