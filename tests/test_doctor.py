@@ -214,6 +214,39 @@ def test_only_what_reward_models_alone_say_is_held_to_their_scale(reward: str, i
     assert [each.rule for each in found] == ["D-54"] * is_held
 
 
+@pytest.mark.parametrize(("rule", "changes", "knob"), [
+    ("D-23", {"length_score": after(20, 0.1, 0.9)}, "kl_weight"), ("D-20", {"kl_seq": lambda t: 0.0 if t == 1 else 30.0 if t < 20 else 4.0}, "lr"),
+    ("D-30", {"approx_kl": after(20, 0.01, 0.3)}, "lr"), ("D-33", {"grad_norm": lambda t: 50.0 if t in (9, 12, 15) else 1.0}, "lr"),
+    ("D-32", {"policy_loss": lambda t: None if t == 9 else 0.0}, "lr")])
+def test_a_run_is_not_held_ill_for_what_was_before_the_change_that_mended_it(rule: str, changes: dict, knob: str) -> None:
+    case = ("ppo", *parted("ppo", changes))
+    assert rule in [each.rule for each in doctor.examine(*case)]
+    assert doctor.examine(*case, {knob: 21}) == []
+    assert rule in [each.rule for each in doctor.examine(*case, {knob: 41})], "it waits for the next step"
+    assert rule in [each.rule for each in doctor.examine(*case, {"temperature": 21})], "another knob mends nothing"
+
+
+def test_what_goes_on_after_a_change_is_found_since_then() -> None:
+    case = ("ppo", *parted("ppo", {"length_score": 0.95}))
+    assert [(each.rule, each.since) for each in doctor.examine(*case, {"kl_weight": 20})] == [("D-23", 20)]
+    assert [(each.rule, each.since) for each in doctor.examine("ppo", *parted("ppo", {"kl_weight": 0.0}), {"kl_weight": 12})] == [("D-50", 12)]
+
+
+@pytest.mark.parametrize(("price", "held", "found"), [(0.05, {"length_penalty": 20}, []), (0.05, {}, []), (0.02, {"length_penalty": 20}, ["D-23"]),
+                                                      (0.05, {"length_penalty": 41}, ["D-23"])])
+def test_a_reward_that_pays_for_length_harms_nobody_while_a_token_costs_what_it_earns(price: float, held: dict, found: list) -> None:
+    rows = [*trace("ppo", 40, length_score=0.95), *((step, "length_slope", 0.05) for step in range(1, 41))]
+    assert [each.rule for each in doctor.examine("ppo", RECIPES["ppo"].replace(length_penalty=price), rows, {}, held)] == found
+
+
+def test_a_fork_with_a_larger_batch_is_not_blamed_for_the_few_updates_of_its_parent() -> None:
+    recipe = RECIPES["ppo"].replace(batch=64)
+    rows = trace("ppo", 40, updates=after(20, 16.0, 4.0))
+    assert [each.rule for each in doctor.examine("ppo", recipe, rows)] == ["D-30"]
+    assert doctor.examine("ppo", recipe, rows, {}, {"batch": 21}) == []
+    assert doctor.examine("ppo", recipe, trace("ppo", 20), {}, {"batch": 21}) == [], "before its first own step"
+
+
 def test_the_last_steps_of_a_run_alone_raise_no_false_start() -> None:
     late = [row for row in trace("ppo", 60) if row[0] > 50]
     assert doctor.examine("ppo", RECIPES["ppo"], late) == []

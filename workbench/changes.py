@@ -26,6 +26,12 @@ def of(store: Store, run: str) -> list[Change]:
     return [Change(**{**dict(row), "old": json.loads(row["old"]), "new": json.loads(row["new"])}) for row in rows]
 
 
+def held(store: Store, run: str, steps: int) -> dict[str, int]:
+    """Of each knob that was changed by a step or waits for the next one, the first step with its present value."""
+    told = ((each.knob, steps + 1 if each.step is None else each.step) for each in of(store, run))
+    return {knob: step for knob, step in told if step <= steps + 1}
+
+
 def take(store: Store, run: str, step: int) -> list[Change]:
     """Stamps what waits with the step that is about to begin; returns everything that applies to that step.
 

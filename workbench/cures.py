@@ -83,7 +83,7 @@ def is_worse_now(store: Store, run: Run, top: tuple[int, float]) -> bool:
 
 def too_early(run: Run, knobs: Mapping[str, Any], taken: Sequence[Change]) -> str:
     """Why the same knobs should not change again yet: pressed at every step, a remedy would double a knob until nothing is left of the run."""
-    recent = [each for each in taken if each.knob in knobs and each.origin == "live"
+    recent = [each for each in taken if each.knob in knobs and each.origin in ("live", "fork")
               and (each.step is None or each.step <= run.step + 1 and run.step - each.step < PATIENCE)]
     if not recent:
         return ""

@@ -139,7 +139,7 @@ class Lab(Steered, Recorded, Watched, Ranked, Supply, Trusted, Scoring, Judged, 
         """What is wrong with a run, worst and likeliest cause first, each with the figures and a remedy; empty if nothing is."""
         run, recipe = self.run(name), self.recipe_now(name)
         rows = curves.ends(self.store, run.id, run.step, *DOCTORED)
-        return doctor.examine(run.stage, recipe, rows, checks.judge_of(self.store, recipe))
+        return doctor.examine(run.stage, recipe, rows, checks.judge_of(self.store, recipe), changes.held(self.store, run.id, run.step))
 
     def grounds(self, name: str, found: Sequence[doctor.Finding] | None = None) -> list[str]:
         """Why a run is called healthy: its main figures in words, each beside the point where trouble would begin; empty if it is not.

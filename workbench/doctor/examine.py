@@ -32,13 +32,15 @@ class Finding:
     symptoms: tuple[str, ...] = ()  # titles of findings that this one explains
 
 
-def examine(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None) -> list[Finding]:
+def examine(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None,
+            held: Mapping[str, int] | None = None) -> list[Finding]:
     """What is wrong with a run, worst and likeliest cause first; an empty list when nothing is.
 
     `rows` are (step, metric, value) as the store gives them, None for a value that was not finite. `reward` is the
-    summary of the reward run that a PPO run leans on.
+    summary of the reward run that a PPO run leans on, `held` the step from which a knob has had its present value where
+    that is not the first: the worst step of a run is looked for among those.
     """
-    case = Case(recipe, Trace(rows), reward or {})
+    case = Case(recipe, Trace(rows), reward or {}, held or {})
     found = [(rule, finding) for rule in RULES.get(stage, ()) if (finding := ask(rule, case))]
     return sorted(folded(found), key=lambda finding: SEVERITIES.index(finding.severity))
 
@@ -70,6 +72,7 @@ def with_symptoms(cause: Finding, symptoms: Sequence[Finding]) -> Finding:
     return replace(cause, severity=worst, symptoms=tuple(each.title for each in symptoms))
 
 
-def halting(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None) -> Finding | None:
+def halting(stage: str, recipe: Recipe, rows: Iterable[Row], reward: Mapping[str, Any] | None = None,
+            held: Mapping[str, int] | None = None) -> Finding | None:
     """The finding that makes going on pointless, if there is one."""
-    return next((finding for finding in examine(stage, recipe, rows, reward) if finding.severity == "stop"), None)
+    return next((finding for finding in examine(stage, recipe, rows, reward, held) if finding.severity == "stop"), None)

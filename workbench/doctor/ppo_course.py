@@ -5,12 +5,13 @@ from __future__ import annotations
 from workbench.doctor.ppo_looks import ENOUGH, FOOLED, FORGETS, REFUSES, gold_rises
 from workbench.doctor.rule import Case, Rule, Sign, at_least, at_most, either, times
 from workbench.doctor.shared import GRADIENT_LEAPS, NOT_FINITE
-from workbench.doctor.trace import WINDOW
+from workbench.doctor.trace import WINDOW, Trace
 
 LARGE_UPDATE = 0.1  # nats per token that one update may move
 MANY_CLIPPED = 0.3  # share of the tokens
 LOST = 25.0  # nats per reply
 NEARLY_CERTAIN = 0.3  # share of the entropy at the start
+PRICED = 0.75  # share of what a token earns that it must cost
 
 
 def planned_updates(case: Case) -> float:
@@ -18,11 +19,11 @@ def planned_updates(case: Case) -> float:
 
 
 def steps_too_large(case: Case) -> Sign | None:
-    trace = case.trace
+    trace, planned = case.present("lr", "epochs", "target_kl"), case.begun("batch", "minibatch", "epochs")
     rows = dict(trace.points("approx_kl"))
     shares, ratios, done = dict(trace.points("clipfrac")), dict(trace.points("ratio_max")), dict(trace.points("updates"))
     odd = [step for step in rows if rows[step] > LARGE_UPDATE or shares.get(step, 0) > MANY_CLIPPED
-           or ratios.get(step, 0) > 10 or done.get(step, 99) < planned_updates(case) / 2]
+           or ratios.get(step, 0) > 10 or (step >= planned and done.get(step, 99) < planned_updates(case) / 2)]
     if not odd:
         return None
     recent = [step for step in odd if step > trace.steps - WINDOW]
@@ -41,7 +42,7 @@ def steps_too_small(case: Case) -> Sign | None:
 
 
 def too_far(case: Case) -> Sign | None:
-    trace = case.trace
+    trace = case.present("lr", "kl_weight")
     since = trace.first_when("kl_seq", lambda nats: nats > LOST)
     if since is None and trace.has("kl_tok") and trace.last("kl_tok") > 0.5:
         since = trace.since("kl_seq", lambda nats: nats > 10, count=2)
@@ -59,12 +60,19 @@ def below_zero(case: Case) -> Sign | None:
     return Sign(since, {"kl_seq": drift[since], "kl_se": errors.get(since, 0.0)})
 
 
+def is_priced(case: Case, trace: Trace) -> bool:
+    """Whether a token costs about what it earns, so that padding gains nothing."""
+    in_force = case.begun("length_penalty") <= case.trace.steps
+    return in_force and trace.has("length_slope") and 0 < PRICED * trace.typical("length_slope") <= case.recipe.length_penalty
+
+
 def paid_by_length(case: Case) -> Sign | None:
-    trace = case.trace
-    if not trace.has("length_score", "reply_tokens", count=3) or case.recipe.batch < 8:  # the ranks of a handful say nothing
+    trace = case.present("kl_weight", "length_penalty")
+    # The ranks of a handful say nothing.
+    if not trace.has("length_score", "reply_tokens", count=3) or case.recipe.batch < 8 or is_priced(case, trace):
         return None
     # At its worst: replies that have all grown to the limit no longer differ in length.
-    link, start = trace.highest("length_score"), trace.early("reply_tokens", 1)
+    link, start = trace.highest("length_score"), case.trace.early("reply_tokens", 1)
     growth = trace.recent("reply_tokens", 3) / max(start, 1.0)
     if not (link > 0.8 or (link > 0.5 and growth > 1.5)):
         return None
@@ -72,7 +80,7 @@ def paid_by_length(case: Case) -> Sign | None:
     figures = {"length_score": link, "reply_tokens": trace.recent("reply_tokens", 3), "reply_tokens at the start": start}
     # Where a judge that PPO never sees likes the longer replies better as well, length is not all that is paid for.
     price = {"length_penalty": max(0.0, trace.highest("length_slope", 3))} if trace.has("length_slope") else {}
-    return Sign(since, figures, "info" if link <= 0.8 and gold_rises(trace) else "warn", price)
+    return Sign(since, figures, "info" if link <= 0.8 and gold_rises(case.trace) else "warn", price)
 
 
 def ever_shorter(case: Case) -> Sign | None:

@@ -89,14 +89,19 @@ def judge_knows_nothing(case: Case) -> Sign | None:
     return Sign(1, found, "stop" if found.get("eval_accuracy_high", 1.0) < 0.5 else doubt) if doubt else None
 
 
+def since(case: Case, knob: str) -> int:
+    """The step from which a knob has had its present value; the last one while that waits for the next."""
+    return min(case.begun(knob), case.trace.steps)
+
+
 def no_leash(case: Case) -> Sign | None:
     drift = case.trace.last("kl_seq")
-    return Sign(1, {"kl_weight": 0.0, "kl_seq": drift}) if case.recipe.kl_weight == 0 and drift is not None else None
+    return Sign(since(case, "kl_weight"), {"kl_weight": 0.0, "kl_seq": drift}) if case.recipe.kl_weight == 0 and drift is not None else None
 
 
 def value_stands_still(case: Case) -> Sign | None:
     insight = case.trace.last("explained_variance")
-    return Sign(1, {"value_lr": 0.0, "explained_variance": insight}) if case.recipe.value_lr == 0 and insight is not None else None
+    return Sign(since(case, "value_lr"), {"value_lr": 0.0, "explained_variance": insight}) if case.recipe.value_lr == 0 and insight is not None else None
 
 
 def too_few_replies(case: Case) -> Sign | None:

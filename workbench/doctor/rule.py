@@ -14,11 +14,24 @@ SEVERITIES: tuple[Severity, ...] = ("stop", "warn", "info")
 
 
 class Case(NamedTuple):
-    """A run as the doctor sees it; `reward` is the summary of the reward run that PPO leans on, empty elsewhere."""
+    """A run as the doctor sees it; `reward` is the summary of the reward run that PPO leans on, empty elsewhere.
+
+    `held` names, of each knob that a fork or a live change moved, the first step with its present value.
+    """
 
     recipe: Any  # the stage's own recipe: each rule reads the knobs of its stage
     trace: Trace
     reward: Mapping[str, Any]
+    held: Mapping[str, int] = {}
+
+    def begun(self, *knobs: str) -> int:
+        """The first step at which all these knobs had their present values."""
+        return max((self.held.get(knob, 1) for knob in knobs), default=1)
+
+    def present(self, *knobs: str) -> Trace:
+        """The steps with the present values of these knobs, on which a rule about the worst step judges; all while there is none yet."""
+        begun = self.begun(*knobs)
+        return self.trace.since_step(begun) if 1 < begun <= self.trace.steps else self.trace
 
 
 class Sign(NamedTuple):

@@ -13,7 +13,7 @@ PERSISTENT = 3  # steps in a window with gaps before going on is pointless
 
 
 def not_finite(case: Case) -> Sign | None:
-    gaps = case.trace.gaps
+    gaps = case.present("lr", "precision").gaps
     if not gaps:
         return None
     steps = sorted({step for found in gaps.values() for step in found})
@@ -28,7 +28,8 @@ def no_gradient(case: Case) -> Sign | None:
 
 
 def gradient_leaps(case: Case) -> Sign | None:
-    points, lengths = case.trace.points("grad_norm"), case.trace.values("grad_norm")
+    trace = case.present("lr")
+    points, lengths = trace.points("grad_norm"), trace.values("grad_norm")
     # A fresh adapter's gradient grows from nearly nothing, so what is usual is what was so just before.
     usual = {at: median(lengths[max(0, at - BEFORE) : at]) for at in range(FEWEST, len(lengths)) if lengths[at] > HARMLESS}
     leaps = [at for at, ordinary in usual.items() if 0 < 10 * ordinary < lengths[at]]

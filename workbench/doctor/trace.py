@@ -27,6 +27,11 @@ class Trace:
             else:
                 self.known.setdefault(key, []).append((step, float(value)))
 
+    def since_step(self, begun: int) -> Trace:
+        """The same series from a step on."""
+        known = ((step, key, value) for key, points in self.known.items() for step, value in points if step >= begun)
+        return Trace([*known, *((step, key, None) for key, steps in self.gaps.items() for step in steps if step >= begun)])
+
     def points(self, key: str) -> list[Point]:
         return self.known.get(key, [])
 

@@ -168,7 +168,7 @@ class Worker:
     def check_health(self, run: Run, recipe: Recipe, step: int) -> None:
         """Raises Unhealthy when the last steps show that going on is pointless; looks back a fixed way, so it stays cheap."""
         rows = self.store.metrics(run.id, step - LOOK_BACK)
-        if finding := doctor.halting(run.stage, recipe, rows, judge_of(self.store, recipe)):
+        if finding := doctor.halting(run.stage, recipe, rows, judge_of(self.store, recipe), changes.held(self.store, run.id, step)):
             raise Unhealthy(doctor.reason(finding, recipe))
 
     def save_checkpoint(self, run: Run, step: Step) -> None:
