@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench import Lab, SftRecipe, changes, checks, kept
-from workbench.errors import LabError, NotFound, RecipeError
+from workbench.errors import CorpusError, LabError, NotFound, RecipeError
 from workbench.recipes import PpoRecipe, RewardRecipe
 
 PPO = PpoRecipe(sft="sft-1", reward="reward-1", steps=30)
@@ -214,6 +214,24 @@ def test_a_sweep_of_a_run_forks_it_once_per_value(lab, ppo):
     checkpoint(lab, ppo, 5)
     made = lab.sweep(ppo, kl_weight=[0.05, 0.1, 0.2])
     assert [(run.parent, lab.recipe(run.id).kl_weight) for run in made] == [(ppo, 0.05), (ppo, 0.1), (ppo, 0.2)]
+
+
+def test_a_sweep_whose_last_value_cannot_be_used_queues_nothing(lab, ppo):
+    checkpoint(lab, ppo, 5)
+    before = len(lab.store.runs())
+    with pytest.raises(RecipeError, match="has taken 5 there"):
+        lab.sweep(ppo, 5, steps=[20, 5])
+    with pytest.raises(CorpusError, match="nope"):
+        lab.sweep(lab.recipe(ppo), prompts=["customer-service", "nope"])
+    assert len(lab.store.runs()) == before
+
+
+def test_a_change_that_came_too_late_for_a_step_does_not_hold(lab, ppo):
+    lab.store.log(ppo, 3, 30, {"score": 0.1})
+    lab.change(ppo, kl_weight=0.5)
+    assert lab.recipe_now(ppo).kl_weight == 0.5
+    assert lab.store.set_state(ppo, "stopped", ("running", "queued")) and lab.recipe_now(ppo).kl_weight == 0.5, "it holds when it is resumed"
+    assert lab.store.set_state(ppo, "done", ("stopped",)) and lab.recipe_now(ppo).kl_weight == 0.05 and lab.changes(ppo).empty
 
 
 @pytest.mark.parametrize(("values", "message"), [

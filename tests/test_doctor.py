@@ -247,6 +247,29 @@ def test_a_fork_with_a_larger_batch_is_not_blamed_for_the_few_updates_of_its_par
     assert doctor.examine("ppo", recipe, trace("ppo", 20), {}, {"batch": 21}) == [], "before its first own step"
 
 
+@pytest.mark.parametrize(("golds", "error", "found"), [
+    ((1.0, 1.5, 0.6, 0.4), 0.1, [("D-22", 20)]), ((1.0, 0.4, 0.3, 0.2), 0.1, [("D-22", 20)]), ((1.0, 1.5, 0.6, 0.4), 0.5, []), ((1.0, 1.5, 0.6), 0.1, []),
+    ((1.0, 1.2, 1.5, 1.6), 0.1, []), ((1.0, 1.5, 0.4, 1.4), 0.1, [])])
+def test_a_second_reward_model_that_only_judges_looks_is_heard_as_well(golds: tuple, error: float, found: list) -> None:
+    rows = [row for row in trace("ppo", 40) if row[1] != "gold" and not row[1].startswith("held_")]
+    for step, gold in zip((1, 10, 20, 30), golds, strict=False):
+        rows += [(step, "held_gold", gold), (step, "held_gold_se", error), (step, "held_score", step / 10)]
+    assert [(each.rule, each.since) for each in doctor.examine("ppo", RECIPES["ppo"].replace(gold="reward-2"), rows)] == found
+
+
+def test_one_question_of_four_is_no_more_than_a_hint() -> None:
+    rows = trace("ppo", 40, refusal_rate=after(10, 0.25, 0.0))
+    severity = {replies: [each.severity for each in doctor.examine("ppo", RECIPES["ppo"].replace(look_replies=replies), rows)] for replies in (4, 8)}
+    assert severity == {4: ["info"], 8: ["warn"]}
+
+
+@pytest.mark.parametrize(("stage", "missing", "changes"), [
+    ("sft", "loss", {"eval_loss": lambda t: 2.4 + 0.02 * t}), ("sft", "loss", {"eos_rate": 0.0}), ("reward", "accuracy", {}), ("reward", "eval_loss", {"accuracy": 0.99}),
+    ("ppo", "reply_tokens", {"eos_rate": 0.3}), ("ppo", "clipfrac", {"approx_kl": 0.0})])
+def test_a_curve_that_is_not_there_is_no_reason_to_fail(stage: str, missing: str, changes: dict) -> None:
+    doctor.examine(stage, RECIPES[stage], [row for row in trace(stage, 40, **changes) if row[1] != missing])
+
+
 def test_the_last_steps_of_a_run_alone_raise_no_false_start() -> None:
     late = [row for row in trace("ppo", 60) if row[0] > 50]
     assert doctor.examine("ppo", RECIPES["ppo"], late) == []

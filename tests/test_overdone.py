@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,17 @@ def test_gold_that_falls_while_the_proxy_rises_is_over_optimisation(lab):
     found = lab.over_optimisation(logged(lab, OVERDONE))
     assert found.star == 10 and found.fit.has_turned and found.fit.peak < 3
     assert overdone.told(found).startswith("Over-optimised: gold rose from 1.00 before practice to 1.60 at step 10 and has fallen to 0.40 at step 20, while the proxy is +3.00")
+
+
+def test_gold_that_never_rose_is_not_said_to_have_risen(lab):
+    worse = [(step, kl, proxy, {1: 2.0, 5: 1.5}.get(step, 0.2)) for step, kl, proxy, _ in HEALTHY]
+    told = overdone.told(lab.over_optimisation(logged(lab, worse)))
+    assert told.startswith("Practice makes it worse: gold was 2.00 before and is 0.20 at step 20") and "rose" not in told
+
+
+def test_a_curve_whose_peak_may_lie_anywhere_is_not_told(lab):
+    fit = frontier.Fit(1.0, 0.5, peak=1.2, peak_low=0.3, peak_high=None, grid=[0.0, 3.0], curve=[], low=[], high=[])
+    assert overdone.turning(fit) == "" and "1.4 nats" in overdone.turning(replace(fit, peak_high=2.0))
 
 
 def test_a_loss_from_the_start_is_no_peak(lab):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
 
-from workbench import EvaluateRecipe, Lab, PpoRecipe, SftRecipe
+from workbench import EvaluateRecipe, Lab, PpoRecipe, SftRecipe, overdone
 from workbench.errors import LabError, NotFound
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -23,8 +24,8 @@ def lab(tmp_path):
     return lab
 
 
-def body(html: str) -> str:
-    return html[html.index("<body>"):]
+def body(page: str) -> str:
+    return page[page.index("<body>"):]
 
 
 def test_a_run_is_told_with_its_knobs_lineage_samples_and_environment(lab):
@@ -42,6 +43,28 @@ def test_a_compared_policy_is_told_with_its_drift_and_what_it_cost_elsewhere(lab
     lab.store.summarise(held.id, {"a": "ppo-1", "b": "sft-1", "kl_seq": 6.5, "perplexity_a": 55.0, "perplexity_b": 50.0})
     told = lab.report_text("ppo-1")
     assert "6.5 nats per reply" in told and "+10.0%" in told
+
+
+def test_a_remedy_is_told_from_the_knobs_as_they_are_now(lab):
+    lab.change("ppo-1", kl_weight=0.0)
+    told = lab.report_text("ppo-1")
+    assert "kl_weight 0.0 -&gt; 0.05" in told or "kl_weight 0 -&gt; 0.05" in told
+    assert "kl_weight 0.2 -&gt; 0.05" not in told
+
+
+def test_over_optimisation_is_told_and_drawn(lab):
+    assert "Over-optimised" not in lab.report_text("ppo-1")
+    for step, score, gold in ((1, 0.0, 1.0), (2, 1.0, 1.6), (3, 3.0, 0.4)):
+        lab.store.log("ppo-1", step, 4, {"held_score": score, "held_gold": gold, "held_gold_se": 0.05, "held_kl": step - 1.0})
+    told = body(lab.report_text("ppo-1"))
+    assert "gold" in told and overdone.told(lab.over_optimisation("ppo-1")) in html.unescape(told)
+    assert told.count("Plotly.newPlot") == 2
+
+
+def test_a_round_names_the_parent_of_a_fork(lab):
+    lab.store.set_state("ppo-1", "done", ("queued",))
+    made = lab.store.add_run("ppo", PpoRecipe(sft="sft-1", reward="sft-1").to_json(), 4, fork=("ppo-1", 2))
+    assert f"<td>{made.id}</td>" in lab.report_text(1) and "sft-1, sft-1, ppo-1 at step 2" in lab.report_text(1)
 
 
 def test_what_a_model_wrote_is_escaped(lab):

@@ -72,19 +72,8 @@ def changed_by(recipe: Recipe, knobs: Mapping[str, Any]) -> dict[str, tuple[Any,
 
 
 def fork(store: Store, home: Path, run: Run, step: int | None, knobs: Mapping[str, Any]) -> Run:
-    """Queues a run that goes on from a kept checkpoint of another, with some knobs changed.
-
-    Raises LabError when no such checkpoint is kept, RecipeError for a knob that the checkpoint does not fit.
-    """
-    total = changed_by(checks.recipe_at(store, run), knobs).get("steps", (0, getattr(checks.recipe_of(run), "steps", run.total)))[1]
-    step = forked_at(home, run, step, total)
-    recipe = checks.recipe_at(store, run, step)
-    changed = changed_by(recipe, knobs)
-    for name in changed:
-        if recipe.named(name).metadata["shapes"]:
-            raise RecipeError(f"{name} cannot change in a fork: the checkpoint fits {name} {getattr(recipe, name)} only; start a new run instead")
-    new = recipe.replace(**{name: value for name, (_, value) in changed.items()})
-    checks.check_recipe(store, new)
+    """Queues a run that goes on from a kept checkpoint of another, with some knobs changed; raises what `fit` raises."""
+    step, total, new, changed = fit(store, home, run, step, knobs)
     made = store.add_run(run.stage, new.to_json(), total, run.round, fork=(run.id, step))
     try:
         changes.inherit(store, made, list(knobs))
@@ -95,6 +84,24 @@ def fork(store: Store, home: Path, run: Run, step: int | None, knobs: Mapping[st
         raise
     store.set_state(made.id, "queued", ("paused",))
     return store.run(made.id)
+
+
+def fit(store: Store, home: Path, run: Run, step: int | None, knobs: Mapping[str, Any]) -> tuple[int, int, Recipe, dict[str, tuple[Any, Any]]]:
+    """The step, the last step, the recipe and the changes of a fork, before anything is queued.
+
+    Raises LabError when no such checkpoint is kept, RecipeError for a knob that the checkpoint does not fit, and what a recipe that names
+    something missing raises.
+    """
+    total = changed_by(checks.recipe_at(store, run), knobs).get("steps", (0, getattr(checks.recipe_of(run), "steps", run.total)))[1]
+    step = forked_at(home, run, step, total)
+    recipe = checks.recipe_at(store, run, step)
+    changed = changed_by(recipe, knobs)
+    for name in changed:
+        if recipe.named(name).metadata["shapes"]:
+            raise RecipeError(f"{name} cannot change in a fork: the checkpoint fits {name} {getattr(recipe, name)} only; start a new run instead")
+    new = recipe.replace(**{name: value for name, (_, value) in changed.items()})
+    checks.check_recipe(store, new)
+    return step, total, new, changed
 
 
 def forked_at(home: Path, run: Run, step: int | None, total: int) -> int:

@@ -73,7 +73,7 @@ def told(found: Overdone) -> str:
         return f"Gold is {first.gold:.2f} before practice{'' if last is first else f' and {last.gold:.2f} at step {last.step}'}. A few more looks will tell."
     risen = f"from {first.gold:.2f} before practice to {top.gold:.2f} at step {top.step}"
     fallen, error = top.gold - last.gold, math.hypot(top.error, last.error)
-    if fallen > 2 * error and last.proxy > first.proxy:
+    if fallen > 2 * error and last.proxy > first.proxy and top.gold > first.gold:
         return (f"Over-optimised: gold rose {risen} and has fallen to {last.gold:.2f} at step {last.step}, while the proxy is "
                 f"{last.proxy - top.proxy:+.2f} since. Compare begins with step {top.step} (starred); fork from there with a higher kl_weight.")
     if last.gold < first.gold - 2 * math.hypot(first.error, last.error):
@@ -85,7 +85,7 @@ def told(found: Overdone) -> str:
 
 
 def turning(fit: frontier.Fit | None) -> str:
-    if fit is None or fit.peak is None or not fit.has_turned:
+    """Where the fitted curve peaks, if its interval has an upper end: else the peak may lie anywhere."""
+    if fit is None or fit.peak is None or fit.peak_high is None or not fit.has_turned:
         return ""
-    high = f"{fit.peak_high ** 2:.1f}" if fit.peak_high is not None else "any"
-    return f" The fitted curve peaks at a KL of {fit.peak ** 2:.1f} nats (95 %: {(fit.peak_low or 0.0) ** 2:.1f} to {high})."
+    return f" The fitted curve peaks at a KL of {fit.peak ** 2:.1f} nats (95 %: {(fit.peak_low or 0.0) ** 2:.1f} to {fit.peak_high ** 2:.1f})."

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
-from workbench import doctor, plots, progress, results
+from workbench import doctor, overdone, plots, plots_drift, progress, results
+from workbench.overdone import Overdone
 from workbench.recipes import Recipe
 from workbench.records import Change, Run
 from workbench.rounds import Rung
@@ -36,7 +37,8 @@ class Part:
     """Everything a page tells of one run."""
 
     run: Run
-    recipe: Recipe
+    recipe: Recipe  # as it began
+    now: Recipe  # with what was changed on the way
     needs: Sequence[str]
     metrics: Any  # a data frame indexed by step, a column per metric
     samples: Sequence[Mapping[str, Any]]
@@ -45,6 +47,7 @@ class Part:
     changes: Sequence[Change] = ()
     marks: Mapping[int, str] = field(default_factory=dict)
     rung: Rung | None = None  # the model's place on the ladder, where the run left one
+    overdone: Overdone | None = None  # of a PPO run
 
 
 def page(title: str, parts: Sequence[Part], home: str) -> str:
@@ -64,7 +67,7 @@ def section(part: Part) -> str:
     run, recipe = part.run, part.recipe
     return "\n".join(each for each in [
         f"<h2>{text(run.id)} <span class=soft>{text(recipe.title)}</span></h2>",
-        f"<p class=soft>{text(recipe.__doc__ or '')}</p><p>{text(state(part))}</p>", health(part), outcome(part), charts(part), samples(part),
+        f"<p class=soft>{text(recipe.__doc__ or '')}</p><p>{text(state(part))}</p>", health(part), outcome(part), charts(part), gold(part), samples(part),
         "<h3>Knobs that differ from the defaults</h3>", knobs(recipe), history(part),
         f"<h3>The same in Python</h3><div class=card><code>{text(recipe.as_python())}</code></div>"] if each)
 
@@ -80,7 +83,8 @@ def state(part: Part) -> str:
 
 def facts(part: Part) -> list[str]:
     run = part.run
-    return [run.id, part.recipe.title, run.state, str(run.step), duration(run), ", ".join(part.needs)]
+    parent = [f"{run.parent} at step {run.parent_step}"] if run.parent else []
+    return [run.id, part.recipe.title, run.state, str(run.step), duration(run), ", ".join([*part.needs, *parent])]
 
 
 def duration(run: Run) -> str:
@@ -94,7 +98,7 @@ def health(part: Part) -> str:
         return ""
     worst = part.findings[0].severity if part.findings else "well"
     cards = [f'<div class="card {worst}"><b>{text(doctor.headline(part.run.stage, part.findings, part.run.step))}</b></div>']
-    cards += [f'<div class="card {each.severity}"><code>{text(chr(10).join(doctor.as_lines(each, part.recipe)))}</code></div>' for each in part.findings]
+    cards += [f'<div class="card {each.severity}"><code>{text(chr(10).join(doctor.as_lines(each, part.now)))}</code></div>' for each in part.findings]
     grounds = "".join(f"<li>{text(each)}</li>" for each in part.grounds)
     return "<h3>Health</h3>" + "".join(cards) + (f"<ul class=soft>{grounds}</ul>" if grounds else "")
 
@@ -122,8 +126,21 @@ def charts(part: Part) -> str:
     shown = [chart for chart in plots.CHARTS.get(part.run.stage, []) if any(key in part.metrics for key in chart.keys)]
     if not shown:
         return ""
-    figure = plots.figure(part.run.stage, part.metrics, marks=part.marks).to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
-    return "<h3>Charts</h3>" + figure + table(["chart", "what to look for"], [[chart.title, chart.about] for chart in shown])
+    figure = plots.figure(part.run.stage, part.metrics, marks=part.marks)
+    return "<h3>Charts</h3>" + drawn(figure) + table(["chart", "what to look for"], [[chart.title, chart.about] for chart in shown])
+
+
+def gold(part: Part) -> str:
+    """Whether a policy learned its reward model's mistakes: in words, and proxy and gold over drift; nothing where nobody looked."""
+    found = part.overdone
+    if found is None or not found.looks:
+        return ""
+    figure = drawn(plots_drift.gold(found, part.run.id)) if found.judged else ""
+    return f"<h3>Proxy and gold</h3><p>{text(overdone.told(found))}</p>{figure}"
+
+
+def drawn(figure: Any) -> str:
+    return figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
 
 
 def samples(part: Part) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from workbench import changes, course, mirrors, report, rounds
 from workbench.doctor import Finding
 from workbench.errors import LabError, NotFound
+from workbench.overdone import Overdone
 from workbench.recipes import Recipe
 from workbench.records import Run
 from workbench.store import Store
@@ -33,7 +34,9 @@ class Reported:
     run: Callable[[str], Run]
     list_runs: Callable[[], list[Run]]
     recipe: Callable[[str], Recipe]
+    recipe_now: Callable[[str], Recipe]
     metrics: Callable[[str], Any]
+    over_optimisation: Callable[[str], Overdone]
     doctor: Callable[[str], list[Finding]]
     grounds: Callable[[str, Sequence[Finding]], list[str]]
 
@@ -88,6 +91,7 @@ class Reported:
 
     def _part(self, run: Run, rung: rounds.Rung | None) -> report.Part:
         recipe, changed, found = self.recipe(run.id), changes.of(self.store, run.id), self.doctor(run.id)
+        looks = self.over_optimisation(run.id) if run.stage == "ppo" else None
         return report.Part(
-            run=run, recipe=recipe, needs=recipe.needs(), metrics=self.metrics(run.id), samples=self.store.samples(run.id),
-            findings=found, grounds=self.grounds(run.id, found), changes=changed, marks=course.marks(changed), rung=rung)
+            run=run, recipe=recipe, now=self.recipe_now(run.id), needs=recipe.needs(), metrics=self.metrics(run.id), samples=self.store.samples(run.id),
+            findings=found, grounds=self.grounds(run.id, found), changes=changed, marks=course.marks(changed), rung=rung, overdone=looks)

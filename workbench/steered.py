@@ -80,8 +80,10 @@ class Steered:
     def sweep(self, of: Recipe | str, step: int | None = None, **values: Any) -> list[Run]:
         """Queues a run per combination of values: sweep(recipe, kl_weight=[0.02, 0.1]); of a run's id, forks of it at a step.
 
-        Raises what `start` and `fork` raise; a value out of its limits is refused before anything is queued.
+        Raises what `start` and `fork` raise, before anything is queued.
         """
         recipe = self.recipe_now(of) if isinstance(of, str) else of
         found = course.combinations(recipe, values)
+        for each in found:
+            course.fit(self.store, self.home, self.run(of), step, each) if isinstance(of, str) else checks.check_new(self.store, recipe.replace(**each))
         return [self.fork(of, step, **each) if isinstance(of, str) else self.start(recipe.replace(**each)) for each in found]

@@ -141,9 +141,11 @@ class Store:
     def set_state(self, name: str, state: str, was: Sequence[str], error: str = "") -> bool:
         """Moves a run to a state if it is in one of `was`; False when another process was quicker."""
         ended = time.time() if state in OVER else None
+        unheard = "delete from changes where step is null and run in (select id from runs where id=? and state='done')"  # there is no next step
         with self.write() as db:
             done = db.execute(f"update runs set state=?, wish='', error=?, ended=? where id=? and state in ({','.join('?' * len(was))})",
                               (state, error, ended, name, *was))
+            db.execute(unheard, (name,))
             return done.rowcount == 1
 
     def log(self, name: str, step: int, total: int, numbers: Mapping[str, float], note: str = "", stepping: float = 0.0) -> None:

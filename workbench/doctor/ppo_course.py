@@ -33,7 +33,7 @@ def steps_too_large(case: Case) -> Sign | None:
 
 
 def steps_too_small(case: Case) -> Sign | None:
-    if planned_updates(case) <= 1 or case.trace.steps < 8:
+    if planned_updates(case) <= 1 or not case.trace.has("approx_kl", "clipfrac", count=8):
         return None
     since = case.trace.since("approx_kl", lambda nats: abs(nats) < 3e-5, count=8)
     if since is None or case.trace.recent("clipfrac", 8) > 0.001:
@@ -94,7 +94,7 @@ def ever_shorter(case: Case) -> Sign | None:
 
 def never_ends(case: Case) -> Sign | None:
     trace = case.trace
-    if not trace.has("eos_rate", count=3) or trace.recent("eos_rate", 3) >= 0.9:
+    if not trace.has("eos_rate", "reply_tokens", count=3) or trace.recent("eos_rate", 3) >= 0.9:
         return None
     share = trace.recent("eos_rate", 3)
     since = trace.since("eos_rate", lambda rate: rate < 0.95) or trace.steps

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from workbench.doctor.rule import Case, Rule, Sign, either, times
 from workbench.doctor.trace import WINDOW, Trace
 
 ENOUGH = 10  # steps before a slow trend is judged
+FEW_QUESTIONS = 8  # below so many a share says little
 
 
 def gold_error(trace: Trace) -> float:
@@ -18,7 +21,9 @@ def gold_rises(trace: Trace) -> bool:
 
 
 def fooled(case: Case) -> Sign | None:
-    return never_better(case.trace) or past_its_best(case.trace)
+    if case.trace.has("gold"):
+        return never_better(case.trace) or past_its_best(case.trace)
+    return worse_at_looks(case.trace)
 
 
 def never_better(trace: Trace) -> Sign | None:
@@ -46,6 +51,19 @@ def past_its_best(trace: Trace) -> Sign | None:
                                                             "standard error of the held-out rule": error})
 
 
+def worse_at_looks(trace: Trace) -> Sign | None:
+    """Where only looks are judged, as by a second reward model: gold below its best at two looks in a row, by more than chance, and a score that rose since."""
+    looks, errors, scores = trace.points("held_gold"), dict(trace.points("held_gold_se")), dict(trace.points("held_score"))
+    if len(looks) < 4:
+        return None
+    (at, best), (first, _), (last, gold) = max(looks[:-2], key=lambda look: look[1]), *looks[-2:]
+    error = math.hypot(errors.get(at, 0.0), errors.get(last, 0.0))
+    gain = scores.get(last, 0.0) - scores.get(at, 0.0)
+    if gain < 0.3 or any(best - value <= 2 * math.hypot(errors.get(at, 0.0), errors.get(step, 0.0)) for step, value in looks[-2:]):
+        return None
+    return Sign(first, {"score gain since its best": gain, "gold loss since its best": best - gold, "standard error of the held-out rule": error})
+
+
 def forgets_language(case: Case) -> Sign | None:
     """Two looks in a row: the same texts are read each time, so what they show is no luck of the draw."""
     trace, start = case.trace, case.trace.at_start("text_perplexity")
@@ -59,7 +77,10 @@ def forgets_language(case: Case) -> Sign | None:
 def refuses_more(case: Case) -> Sign | None:
     start = case.trace.at_start("refusal_rate")
     since = case.trace.since("refusal_rate", lambda now: now >= start + 0.25, count=2) if start is not None else None
-    return Sign(since, {"refusal_rate": case.trace.last("refusal_rate"), "refusal_rate at the start": start}) if since is not None else None
+    if since is None:
+        return None
+    severity = "warn" if case.recipe.look_replies >= FEW_QUESTIONS else "info"  # of four, one more is a quarter
+    return Sign(since, {"refusal_rate": case.trace.last("refusal_rate"), "refusal_rate at the start": start}, severity)
 
 
 FORGETS = Rule(

@@ -76,7 +76,7 @@ def worse_than_at_first(case: Case) -> Sign | None:
 
 def overfit(case: Case) -> Sign | None:
     looks = case.trace.points("eval_accuracy")
-    if len(looks) < 3 or case.trace.recent("accuracy") < 0.95:
+    if len(looks) < 3 or not case.trace.has("accuracy", "eval_loss") or case.trace.recent("accuracy") < 0.95:
         return None
     best_step, best = max(looks, key=lambda look: look[1])
     losses = case.trace.values("eval_loss")

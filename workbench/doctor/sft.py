@@ -16,7 +16,7 @@ def end_untrained(case: Case) -> Sign | None:
 def never_stops(case: Case) -> Sign | None:
     """The first look is at an untrained adapter and does not count."""
     looks = case.trace.points("eos_rate")[1:]
-    if len(looks) < 2 or any(rate >= 0.5 for _, rate in looks[-2:]):
+    if len(looks) < 2 or not case.trace.has("loss") or any(rate >= 0.5 for _, rate in looks[-2:]):
         return None
     return Sign(looks[0][0], {"eos_rate": looks[-1][1], "reply_tokens": case.trace.last("reply_tokens") or 0.0, "loss": case.trace.recent("loss", BEST_OF)})
 
@@ -49,7 +49,7 @@ def loss_stands(case: Case) -> Sign | None:
 
 def by_heart(case: Case) -> Sign | None:
     looks = case.trace.points("eval_loss")
-    if len(looks) < 3:
+    if len(looks) < 3 or not case.trace.has("loss"):
         return None
     best_step, best = min(looks, key=lambda look: look[1])
     if any(loss < 1.05 * best for _, loss in looks[-2:]) or case.trace.recent("loss") > case.trace.early("loss"):
