@@ -31,7 +31,7 @@ def together(lab: Lab, names: Sequence[str]) -> dict[str, Any]:
     stages = list(dict.fromkeys(run.stage for run in runs))
     if len(stages) != 1:
         raise LabError(f"{', '.join(names)} are of different stages ({', '.join(stages)}); their curves mean different things")
-    charts = [chart(lab, names, each.title, each.keys[0]) for each in plots.CHARTS[stages[0]]]
+    charts = [chart(lab, names, title, key) for title, key in plots.compared(stages[0])]
     recipes = {name: lab.recipe_now(name) for name in names}
     knobs = [{"name": name, "help": next(iter(recipes.values())).named(name).metadata["help"], "values": [str(value) for value in values]}
              for name, values in frames.differing(recipes).items()]

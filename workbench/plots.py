@@ -44,6 +44,8 @@ CHARTS: dict[str, list[Chart]] = {
         Chart("Drift from the SFT model", ("kl_seq", "kl3_seq"), "KL says, in nats, how far its replies have moved from the SFT model's. Slow growth is healthy."),
         Chart("Reply length", ("reply_tokens",), "A steady climb means padding for reward."),
         Chart("Replies that end", ("eos_rate",), "Should stay near 1.", span=SHARE),
+        Chart("Length and score", ("length_score",), "Near 1, the longer replies of a batch get the higher scores whatever they say.", is_main=False),
+        Chart("Spread of the scores", ("score_sd",), "At 0 no reply stands out to learn from.", is_main=False),
         Chart("Entropy", ("entropy",), "A dive to 0 means the same answer to everyone.", is_main=False),
         Chart("Distinct pairs and tokens", ("distinct2", "distinct1"), "Falls when replies repeat themselves or each other.", is_main=False, span=SHARE),
         Chart("Sameness of the replies", ("same_replies", "similarity"), "Climbs when every question gets much the same answer.", is_main=False, span=SHARE),
@@ -80,6 +82,12 @@ TILES: dict[str, tuple[str, ...]] = {
 
 HEADLINE = {"sft": ("eval_loss", "loss"), "reward": ("eval_accuracy", "accuracy"), "ppo": ("score", "reward"), "replies": ("reply_tokens",), "judge": ("flips",), "revise": ("changed",),
             "doubt": ("doubt",)}
+
+
+def compared(stage: str) -> list[tuple[str, str]]:
+    """(title, metric) of the curves by which runs are compared: the first of each chart, and what a judge says that PPO never learns from."""
+    charts = CHARTS.get(stage, [])
+    return [(each.title, each.keys[0]) for each in charts] + [(METRICS[key].title, key) for each in charts for key in each.keys if key == "held_gold"]
 
 
 def colour(key: str, among: tuple[str, ...] = ()) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.metrics import COLOURS, METRICS
 from workbench.overdone import Overdone
-from workbench.plots import CHARTS, rgba
+from workbench.plots import compared, rgba
 
 RUNS = ("#2f74d0", "#e0812b", "#2f9e63", "#7a5cc8", "#c2477f", "#3aa6b9", "#a08a2c", "#6b7685")  # lines of several runs on one chart
 ROOT = "drift from SFT: root of KL per reply"
@@ -17,16 +17,16 @@ Series = Mapping[str, Mapping[int, float]]  # metric -> step -> value
 
 
 def overlay(stage: str, runs: Mapping[str, Series]) -> Any:
-    """A chart for the first metric of each of a stage's charts, with a line per run."""
+    """A chart for each curve by which runs of a stage are compared, with a line per run."""
     from plotly import graph_objects
     from plotly.subplots import make_subplots
 
-    charts = [chart for chart in CHARTS.get(stage, []) if any(chart.keys[0] in series for series in runs.values())]
+    charts = [(title, key) for title, key in compared(stage) if any(key in series for series in runs.values())]
     rows = max(1, (len(charts) + 1) // 2)
-    shown = make_subplots(rows=rows, cols=2, subplot_titles=[chart.title for chart in charts], vertical_spacing=0.28 / rows)
-    for place, chart in enumerate(charts):
+    shown = make_subplots(rows=rows, cols=2, subplot_titles=[title for title, _ in charts], vertical_spacing=0.28 / rows)
+    for place, (_, key) in enumerate(charts):
         for at, (name, series) in enumerate(runs.items()):
-            values = series.get(chart.keys[0], {})
+            values = series.get(key, {})
             line = graph_objects.Scatter(x=list(values), y=list(values.values()), name=name, legendgroup=name, showlegend=place == 0,
                                          mode="lines", line={"color": rgba(RUNS[at % len(RUNS)]), "width": 1.5})
             shown.add_trace(line, row=place // 2 + 1, col=place % 2 + 1)

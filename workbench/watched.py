@@ -46,7 +46,7 @@ class Watched:
         stages = list(dict.fromkeys(self.run(name).stage for name in names))
         if len(stages) != 1:
             raise LabError(f"name runs of one stage to lay over each other; {', '.join(names) or 'none'} are of {', '.join(stages) or 'no stage'}")
-        keys = [chart.keys[0] for chart in plots.CHARTS[stages[0]]] or ["loss"]
+        keys = [key for _, key in plots.compared(stages[0])] or ["loss"]
         return plots_drift.overlay(stages[0], {name: curves.series(self.store, name, keys) for name in names})
 
     def differences(self, *names: str) -> Any:

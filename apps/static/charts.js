@@ -16,12 +16,20 @@ wb.Chart = class {
       if ((spec.band || []).includes(key)) continue;
       const dot = wb.el("i");
       dot.style.background = spec.colours[key];
-      legend.append(wb.el("span", "", null, dot, wb.el("span", "", metrics[key].title)));
+      const { title, help, healthy } = metrics[key], entry = wb.el("span", "", null, dot, wb.el("span", "", `${title}${this.unit(key)}`));
+      entry.title = `${help} ${healthy}`;
+      legend.append(entry);
     }
+    if (spec.keys.length === 1 && first.unit) head.append(wb.el("span", "wb-unit", first.unit));
     this.box = wb.el("section", "wb-chart", null, head, wb.el("p", "wb-about", spec.about), spec.keys.length > 1 && legend, this.plot);
     this.drawn = this.isPlain = false;
     new ResizeObserver(() => this.fit()).observe(this.plot);
     new MutationObserver(() => this.drawn && Plotly.relayout(this.plot, this.colours())).observe(document.body, { attributeFilter: ["class"] });
+  }
+
+  unit(key) {
+    const { unit } = this.metrics[key];
+    return unit ? ` (${unit})` : "";
   }
 
   colours() {
@@ -126,7 +134,7 @@ wb.Chart = class {
       const edge = one.key === low || one.key === high, colour = this.spec.colours[one.key];
       return {
         x: [...one.x], y: [...one.y], name: this.metrics[one.key].title, type: "scatter", mode: edge || this.isPlain ? "lines" : "lines+markers",
-        line: { color: colour, width: edge ? 0 : 2 }, marker: { size: 4, color: colour }, hovertemplate: "%{y:.4~g}",
+        line: { color: colour, width: edge ? 0 : 2 }, marker: { size: 4, color: colour }, hovertemplate: `%{y:.4~g} ${this.metrics[one.key].unit}`,
         ...(this.spec.isStacked ? { stackgroup: "whole", fillcolor: colour.slice(0, 7) + "55", line: { color: colour, width: 1 }, mode: "lines" } : {}),
         ...(one.key === high ? { fill: "tonexty", fillcolor: colour.slice(0, 7) + "26" } : {}),
       };
