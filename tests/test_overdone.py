@@ -51,6 +51,12 @@ def test_gold_that_falls_while_the_proxy_rises_is_over_optimisation(lab):
     assert overdone.told(found).startswith("Over-optimised: gold rose from 1.00 before practice to 1.60 at step 10 and has fallen to 0.40 at step 20, while the proxy is +3.00")
 
 
+def test_gold_that_falls_together_with_the_proxy_is_none(lab):
+    mended = [(1, 0.0, 0.0, 1.0), (5, 4.0, 2.0, 1.6), (10, 4.0, 1.5, 1.9), (20, 3.0, 0.8, 1.3)]
+    told = overdone.told(lab.over_optimisation(logged(lab, mended)))
+    assert told.startswith("Gold follows the proxy: it rose from 1.00 before practice to 1.90 at step 10 (starred) and is 1.30 at step 20, as the proxy fell by 0.70.")
+
+
 def test_gold_that_never_rose_is_not_said_to_have_risen(lab):
     worse = [(step, kl, proxy, {1: 2.0, 5: 1.5}.get(step, 0.2)) for step, kl, proxy, _ in HEALTHY]
     told = overdone.told(lab.over_optimisation(logged(lab, worse)))

@@ -73,14 +73,15 @@ def told(found: Overdone) -> str:
         return f"Gold is {first.gold:.2f} before practice{'' if last is first else f' and {last.gold:.2f} at step {last.step}'}. A few more looks will tell."
     risen = f"from {first.gold:.2f} before practice to {top.gold:.2f} at step {top.step}"
     fallen, error = top.gold - last.gold, math.hypot(top.error, last.error)
-    if fallen > 2 * error and last.proxy > first.proxy and top.gold > first.gold:
+    if fallen > 2 * error and last.proxy > top.proxy and top.gold > first.gold:
         return (f"Over-optimised: gold rose {risen} and has fallen to {last.gold:.2f} at step {last.step}, while the proxy is "
                 f"{last.proxy - top.proxy:+.2f} since. Compare begins with step {top.step} (starred); fork from there with a higher kl_weight.")
     if last.gold < first.gold - 2 * math.hypot(first.error, last.error):
         return f"Practice makes it worse: gold was {first.gold:.2f} before and is {last.gold:.2f} at step {last.step}. The reward model pays for the wrong thing."
     if top.gold - first.gold < 2 * math.hypot(first.error, top.error):
         return f"No clear gain in gold yet: {risen}, within twice its error of {math.hypot(first.error, top.error):.2f}."
-    state = "and is there now" if top is last else f"and is {last.gold:.2f} at step {last.step}, no clear fall (error {error:.2f})"
+    what = f"as the proxy fell by {top.proxy - last.proxy:.2f}" if fallen > 2 * error else f"no clear fall (error {error:.2f})"
+    state = "and is there now" if top is last else f"and is {last.gold:.2f} at step {last.step}, {what}"
     return f"Gold follows the proxy: it rose {risen} (starred) {state}.{turning(found.fit)}"
 
 

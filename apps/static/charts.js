@@ -7,6 +7,7 @@ wb.Chart = class {
     this.plot = wb.el("div", "wb-plot");
     const head = wb.el("div", "wb-chart-head", null, wb.el("strong", "", spec.title));
     const first = metrics[spec.keys[0]];
+    if (spec.keys.length === 1 && first.unit) head.append(wb.el("span", "wb-unit", first.unit));
     head.append(wb.tip(first.help, first.healthy + this.limits()));
     this.verdict = wb.el("span", "wb-verdict-chip", "");
     this.verdict.hidden = true;
@@ -20,7 +21,6 @@ wb.Chart = class {
       entry.title = `${help} ${healthy}`;
       legend.append(entry);
     }
-    if (spec.keys.length === 1 && first.unit) head.append(wb.el("span", "wb-unit", first.unit));
     this.box = wb.el("section", "wb-chart", null, head, wb.el("p", "wb-about", spec.about), spec.keys.length > 1 && legend, this.plot);
     this.drawn = this.isPlain = false;
     new ResizeObserver(() => this.fit()).observe(this.plot);
