@@ -134,7 +134,7 @@ def test_runs_laid_over_each_other_show_what_the_held_out_judge_says(lab):
     names = [logged(lab, OVERDONE), logged_as(lab, "ppo-2")]
     shown = {each["title"]: each for each in overlay.together(lab, names)["charts"]}
     assert shown["Gold, held-out"]["lines"][0] == [[1, 5, 10, 15, 20], [1.0, 1.3, 1.6, 1.2, 0.4]] and shown["Gold, held-out"]["lines"][1] == []
-    assert [list(line.y) for line in lab.overlay(*names).data if line.name == "ppo-1"][-1] == [1.0, 1.3, 1.6, 1.2, 0.4]
+    assert [list(line.y) for line in lab.overlay(*names).data if line.name == "ppo-1"][2] == [1.0, 1.3, 1.6, 1.2, 0.4]
 
 
 def test_runs_of_different_stages_are_not_compared(lab):
