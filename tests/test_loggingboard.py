@@ -41,6 +41,15 @@ def test_a_file_of_another_trainer_is_read_as_far_as_its_figures_go(tmp_path):
     assert all(map(math.isnan, first.advantages)) and all(map(math.isnan, second.values))
 
 
+def test_null_says_that_a_figure_is_not_there_and_an_id_that_is_missing_is_none(tmp_path):
+    line = {"prompt": "Oat milk?", "response_tokens": ["Yes", "."], "logprobs": [-0.5, -0.1], "ref_logprobs": [-0.6, -0.1], "step": 3}
+    absent = dict.fromkeys(("values", "messages", "gold", "reward", "finish_reason", "place"))
+    (tmp_path / "theirs.jsonl").write_text(json.dumps({**line, **absent, "token_ids": None}) + "\n" + json.dumps({**line, "token_ids": [7]}))
+    first, second = loggingboard.read(tmp_path / "theirs.jsonl")
+    assert (first.ids, second.ids, first.finish, first.gold, first.prompt) == ([-1, -1], [7, -1], "", None, [{"role": "user", "content": "Oat milk?"}])
+    assert all(math.isnan(value) for value in [*first.values, first.score])
+
+
 def test_what_is_not_finite_is_null_in_the_file(tmp_path):
     loggingboard.write([row(1, 0, score=math.nan, values=[math.inf, 0.0, 0.0])], tmp_path / "r.jsonl")
     assert "NaN" not in (tmp_path / "r.jsonl").read_text() and "Infinity" not in (tmp_path / "r.jsonl").read_text()

@@ -73,16 +73,16 @@ def as_row(line: Mapping[str, Any], place: int) -> RolloutRow:
     """Figures end where the log-probabilities end: padding after a reply has none."""
     if not isinstance(line, dict):
         raise TypeError("this is no JSON object")
+    line = {name: value for name, value in line.items() if value is not None}  # null says that it is not there
     if missing := [name for name in NEEDED if name not in line]:
         raise KeyError(missing[0])
     count = min(len(line["response_tokens"]), len(line["logprobs"]))
     lists = {mine: numbers(line, name, count) for name, mine in LISTS.items()}
     messages = [{key: str(turn[key]) for key in ("role", "content")} for turn in line.get("messages", [])]
-    gold = line.get("gold")
-    ids = [int(token) for token in line.get("token_ids", [])][:count] or [-1] * count
+    ids = [int(token) for token in line.get("token_ids", [])][:count]
     return RolloutRow(int(line["step"]), int(line.get("place", place)), messages or [{"role": "user", "content": str(line["prompt"])}],
-                      [str(piece) for piece in line["response_tokens"][:count]], ids, number(line.get("reward")),
-                      None if gold is None else number(gold), str(line.get("finish_reason", "")), **lists)
+                      [str(piece) for piece in line["response_tokens"][:count]], ids + [-1] * (count - len(ids)), number(line.get("reward")),
+                      number(line["gold"]) if "gold" in line else None, str(line.get("finish_reason", "")), **lists)
 
 
 def numbers(line: Mapping[str, Any], name: str, count: int) -> list[float]:
