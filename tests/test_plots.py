@@ -56,6 +56,16 @@ def test_a_changed_knob_is_a_thin_line_with_a_label_on_every_chart() -> None:
     assert not plots.figure("ppo", frame[[]], marks={2: "kl_weight 0.1"}).layout.shapes
 
 
+def test_a_chart_shows_its_healthy_band_near_the_curve_and_the_interval_as_a_shade() -> None:
+    frame = pandas.DataFrame({"kl_seq": [0.0, 4.0, 10.0], "reply_tokens": [30.0, 31.0, 90.0], "similarity": [0.1, 0.2, 0.1]}, index=[1, 2, 3])
+    bands = [line for line in plots.figure("ppo", frame).data if line.name == "healthy"]
+    assert [(list(band.x), list(band.y)) for band in bands] == [([1, 3, 3, 1], [-1.0, -1.0, 12.0, 12.0]), ([1, 3, 3, 1], [15.0, 15.0, 45.0, 45.0])]
+    shades = pandas.DataFrame({"eval_accuracy": [0.7, 0.8], "eval_accuracy_low": [0.6, 0.7], "eval_accuracy_high": [0.8, 0.9]}, index=[1, 2])
+    drawn = {line.name: line for line in plots.figure("reward", shades).data}
+    low, high = (drawn[plots.METRICS[f"eval_accuracy_{side}"].title] for side in ("low", "high"))
+    assert (low.line.width, high.line.width, low.fill, high.fill) == (0, 0, None, "tonexty")
+
+
 def test_a_chart_of_several_curves_names_them_in_their_colours() -> None:
     frame = pandas.DataFrame({"score": [0.1, 0.2], "reward": [0.0, 0.1], "reply_tokens": [20.0, 21.0]}, index=[1, 2])
     titles = {note.text for note in plots.figure("ppo", frame).layout.annotations}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.bands import BANDS
 from workbench.metrics import COLOURS, METRICS
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -110,10 +113,16 @@ def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | N
     rows = max(1, (len(charts) + 1) // 2)
     shown = make_subplots(rows=rows, cols=2, subplot_titles=[headed(c, frame) for c in charts], vertical_spacing=0.28 / rows)
     for place, chart in enumerate(charts):
+        if healthy := healthy_part(chart, frame):
+            ends = frame.index[[0, -1, -1, 0]]
+            shade = graph_objects.Scatter(x=ends, y=[healthy[0], healthy[0], healthy[1], healthy[1]], name="healthy", mode="lines", fill="toself", hoverinfo="skip",
+                                          fillcolor=rgba("#2f9e631a"), line={"width": 0})
+            shown.add_trace(shade, row=place // 2 + 1, col=place % 2 + 1)
         for key in (k for k in chart.keys if k in frame):
             values = frame[key].dropna()
             line = graph_objects.Scatter(x=values.index, y=values, name=METRICS[key].title, mode="lines+markers" if len(values) < 3 else "lines",
-                                         line={"color": rgba(colour(key, chart.keys)), "width": 2}, stackgroup=chart.title if chart.is_stacked else None)
+                                         line={"color": rgba(colour(key, chart.keys)), "width": 0 if key in (chart.band or ()) else 2},
+                                         fill="tonexty" if key in (chart.band or ())[1:] else None, stackgroup=chart.title if chart.is_stacked else None)
             shown.add_trace(line, row=place // 2 + 1, col=place % 2 + 1)
     for step, label in (marks or {}).items() if charts else ():
         shown.add_vline(x=step, row="all", col="all", line={"width": 1, "dash": "dot", "color": "#6b7685"},
@@ -124,6 +133,19 @@ def figure(stage: str, frame: Any, title: str = "", marks: Mapping[int, str] | N
                         font={"color": "#6b7685"})
     shown.update_xaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False).update_yaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False)
     return shown
+
+
+def healthy_part(chart: Chart, frame: Any) -> tuple[float, float] | None:
+    """The band of a chart's first metric as far as its curves are near it: an axis that showed all of it would flatten them."""
+    values = frame[chart.keys[0]].dropna() if chart.keys[0] in frame else ()
+    if chart.keys[0] not in BANDS or not len(values):
+        return None
+    drawn = frame[[key for key in chart.keys if key in frame]]
+    least, most = chart.span or (drawn.min().min(), drawn.max().max())
+    low, high = BANDS[chart.keys[0]].limits(values.iloc[0])
+    room = 0.0 if chart.span else 0.35 * ((most - least) or abs(most) or 1.0)
+    edges = max(least - room, -math.inf if low is None else low), min(most + room, math.inf if high is None else high)
+    return edges if edges[0] < edges[1] else None
 
 
 def headed(chart: Chart, frame: Any) -> str:
