@@ -65,8 +65,9 @@ def stale(store: Store, run: Run, runs: Sequence[Run]) -> str:
         if newer:
             return f"{newer[-1].id} was made after {run.id} began from {name}"
     if getattr(recipe, "preferences", "") in corpus.JUDGED:
-        since = sum(len(each.ranking or []) > 1 for each in store.comparisons(f"{JUDGED} and {SINCE}", begun, limit=1000))  # all in a tie: nothing to learn
-        return f"{since} {'ranking was' if since == 1 else 'rankings were'} made since {run.id} began" if since else ""
+        made = store.comparisons(f"{JUDGED} and {SINCE}", begun, limit=1000)
+        teaches = any(len(each.ranking or []) > 1 for each in made)  # where all tie there is nothing to learn
+        return f"{len(made)} {'ranking was' if len(made) == 1 else 'rankings were'} made since {run.id} began" if teaches else ""
     return ""
 
 
