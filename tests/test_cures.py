@@ -114,6 +114,16 @@ def test_a_remedy_that_was_just_taken_is_not_offered_again_until_it_could_show(l
     assert way(lab, ppo, {"kl_weight": 0.2}).way == "change"
 
 
+def test_a_remedy_that_was_taken_by_forking_is_not_offered_again_either(lab, ppo):
+    steps(lab, ppo, 12)
+    checkpoint(lab, ppo, 5)
+    made = lab.fork(ppo, 5, kl_weight=0.1).id
+    assert way(lab, made, {"kl_weight": 0.2}) == cures.Cure(wait="kl_weight is 0.1 from step 6 on; give it 10 steps to show.")
+    for step in range(6, 17):
+        lab.store.log(made, step, 24, {"score": 0.1})
+    assert way(lab, made, {"kl_weight": 0.2}).way == "change"
+
+
 def test_length_is_to_cost_what_it_earns(lab, ppo):
     for step in range(1, 13):
         lab.store.log(ppo, step, 30, {"score": 0.1 * step, "score_sd": 1.0, "length_score": 0.9, "length_slope": 0.04 + 0.001 * (step % 3), "reply_tokens": 20.0 + step})
