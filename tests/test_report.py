@@ -48,7 +48,7 @@ def test_a_compared_policy_is_told_with_its_drift_and_what_it_cost_elsewhere(lab
 def test_a_remedy_is_told_from_the_knobs_as_they_are_now(lab):
     lab.change("ppo-1", kl_weight=0.0)
     told = lab.report_text("ppo-1")
-    assert "kl_weight 0.0 -&gt; 0.05" in told or "kl_weight 0 -&gt; 0.05" in told
+    assert "kl_weight 0 -&gt; 0.05" in told
     assert "kl_weight 0.2 -&gt; 0.05" not in told
 
 

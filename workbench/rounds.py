@@ -86,7 +86,7 @@ def rung(store: Store, run: Run, runs: Sequence[Run], compared: Sequence[Mapping
     beside = next((found for found in reversed(compared) if found.get("b") == run.id), {})
     other = mine["b"] if mine else needs[0] if run.stage == "ppo" and needs else ""
     counted = votes.win_rate(judged, run.id, other) if other else {}
-    own = looked_at(store, run, runs)
+    own = {} if mine or "gold_b" in beside else looked_at(store, run, runs)  # a comparison says more than a look
     before, after = (mine.get("perplexity_b"), mine.get("perplexity_a")) if mine else curves.outermost(store, run.id, "text_perplexity") or (None, None)
     return Rung(
         run.id, run.round, needs, gold=mine.get("gold_a") if mine else beside.get("gold_b", own.get("held_gold")),

@@ -84,6 +84,11 @@ class Steered:
         """
         recipe = self.recipe_now(of) if isinstance(of, str) else of
         found = course.combinations(recipe, values)
-        for each in found:
-            course.fit(self.store, self.home, self.run(of), step, each) if isinstance(of, str) else checks.check_new(self.store, recipe.replace(**each))
-        return [self.fork(of, step, **each) if isinstance(of, str) else self.start(recipe.replace(**each)) for each in found]
+        if isinstance(of, str):
+            for each in found:
+                course.fit(self.store, self.home, self.run(of), step, each)
+            return [self.fork(of, step, **each) for each in found]
+        recipes = [recipe.replace(**each) for each in found]
+        for each in recipes:
+            checks.check_new(self.store, each)
+        return [self.start(each) for each in recipes]

@@ -141,11 +141,11 @@ class Store:
     def set_state(self, name: str, state: str, was: Sequence[str], error: str = "") -> bool:
         """Moves a run to a state if it is in one of `was`; False when another process was quicker."""
         ended = time.time() if state in OVER else None
-        unheard = "delete from changes where step is null and run in (select id from runs where id=? and state='done')"  # there is no next step
         with self.write() as db:
             done = db.execute(f"update runs set state=?, wish='', error=?, ended=? where id=? and state in ({','.join('?' * len(was))})",
                               (state, error, ended, name, *was))
-            db.execute(unheard, (name,))
+            if state == "done" and done.rowcount:  # there is no next step that a change could wait for
+                db.execute("delete from changes where run=? and step is null", (name,))
             return done.rowcount == 1
 
     def log(self, name: str, step: int, total: int, numbers: Mapping[str, float], note: str = "", stepping: float = 0.0) -> None:
@@ -168,10 +168,8 @@ class Store:
     def rewind(self, name: str, step: int) -> None:
         """Forgets what a run logged after a checkpoint, before it goes on from there."""
         with self.write() as db:
-            db.execute("delete from metrics where run=? and step>?", (name, step))
-            db.execute("delete from samples where run=? and step>?", (name, step))
-            db.execute("delete from rollouts where run=? and step>?", (name, step))
-            db.execute("delete from revisions where run=? and step>?", (name, step))
+            for table in ("metrics", "samples", "rollouts", "revisions"):
+                db.execute(f"delete from {table} where run=? and step>?", (name, step))
             db.execute("delete from comparisons where run=? and json_extract(settings, '$.step')>?", (name, step))
             for table in ("replies", "judgements"):  # or they would stand beside the next comparison of that number
                 db.execute(f"delete from {table} where comparison not in (select id from comparisons)")

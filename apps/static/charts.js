@@ -17,7 +17,7 @@ wb.Chart = class {
       if ((spec.band || []).includes(key)) continue;
       const dot = wb.el("i");
       dot.style.background = spec.colours[key];
-      const { title, help, healthy } = metrics[key], entry = wb.el("span", "", null, dot, wb.el("span", "", `${title}${this.unit(key)}`));
+      const { title, unit, help, healthy } = metrics[key], entry = wb.el("span", "", null, dot, wb.el("span", "", unit ? `${title} (${unit})` : title));
       entry.title = `${help} ${healthy}`;
       legend.append(entry);
     }
@@ -25,11 +25,6 @@ wb.Chart = class {
     this.drawn = this.isPlain = false;
     new ResizeObserver(() => this.fit()).observe(this.plot);
     new MutationObserver(() => this.drawn && Plotly.relayout(this.plot, this.colours())).observe(document.body, { attributeFilter: ["class"] });
-  }
-
-  unit(key) {
-    const { unit } = this.metrics[key];
-    return unit ? ` (${unit})` : "";
   }
 
   colours() {
